@@ -28,8 +28,10 @@ int buf_add(struct buf *b, const void *p, size_t n, struct err *e) must_check;
 int buf_adds(struct buf *b, const char *s, struct err *e) must_check;
 int buf_addf(struct buf *b, struct err *e, const char *fmt, ...) must_check
 	__attribute__((format(printf, 3, 4)));
-/* Makes room for n more bytes and returns where to write; then set b->len. NULL past the cap. */
+/* Makes room for n more bytes and returns where to write; then buf_commit. NULL past the cap. */
 char *buf_reserve(struct buf *b, size_t n, struct err *e) must_check;
+/* Counts n bytes written at the place buf_reserve gave (n <= what was asked for). */
+void buf_commit(struct buf *b, size_t n);
 void buf_drop(struct buf *b, size_t n); /* removes n bytes from the front */
 /* Gives the bytes away (caller frees); the buffer is empty after. Never NULL. */
 char *buf_steal(struct buf *b);

@@ -34,7 +34,8 @@ struct err {
 /* Sets code and message; always returns -1, so that `return err_set(...)` reads well. */
 int err_set(struct err *e, enum err_code code, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
-/* As err_set, with ": " and the text of errno value `errnum` appended. */
+/* As err_set, with ": " and the text of errno value `errnum` appended; the code is E_GONE for
+ * ENOENT, else E_IO. */
 int err_sys(struct err *e, int errnum, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /* Puts "while <context>: " before the message; keeps the code; returns -1. */
 int err_wrap(struct err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

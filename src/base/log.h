@@ -7,12 +7,18 @@
  */
 #ifndef CHELA_BASE_LOG_H
 #define CHELA_BASE_LOG_H
+#include <stddef.h>
 
-enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
+enum log_level {
+	LOG_DEBUG,
+	LOG_INFO,
+	LOG_WARN,
+	LOG_ERROR
+};
 
 struct log_opts {
-	int fd;		       /* where lines go; default 2 */
-	enum log_level level;  /* lowest level written */
+	int fd;		      /* where lines go; default 2 */
+	enum log_level level; /* lowest level written */
 };
 void log_init(const struct log_opts *o);
 void log_set_level(enum log_level level);
@@ -24,6 +30,8 @@ int log_level_parse(const char *word); /* -1 when unknown */
  * characters are escaped by the logger. */
 void log_write(enum log_level level, const char *comp, const char *msg, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
+/* Writes s as a quoted logfmt value to dst (cut to fit) and returns dst. */
+const char *log_quote(char *dst, size_t cap, const char *s);
 #define log_debug(comp, msg, ...) log_write(LOG_DEBUG, comp, msg, __VA_ARGS__)
 #define log_info(comp, msg, ...)  log_write(LOG_INFO, comp, msg, __VA_ARGS__)
 #define log_warn(comp, msg, ...)  log_write(LOG_WARN, comp, msg, __VA_ARGS__)

@@ -11,13 +11,15 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define must_check   __attribute__((warn_unused_result))
-#define maybe_unused __attribute__((unused))
-#define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
+#define must_check			__attribute__((warn_unused_result))
+#define maybe_unused			__attribute__((unused))
+#define ARRAY_LEN(a)			(sizeof(a) / sizeof((a)[0]))
 #define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
+/* Writes one line to stderr and aborts: for what cannot happen, or cannot be survived. */
+void die(const char *what) __attribute__((noreturn));
 void *xmalloc(size_t n);
-void *xcalloc(size_t n, size_t size);	       /* dies on overflow of n*size */
+void *xcalloc(size_t n, size_t size); /* dies on overflow of n*size */
 void *xrealloc(void *p, size_t n);
 char *xstrdup(const char *s);
 char *xstrndup(const char *s, size_t n);

@@ -31,6 +31,8 @@ bool str_copy(char *dst, size_t cap, const char *src);
 int str_to_i64(const char *s, int64_t min, int64_t max, int64_t *out, struct err *e) must_check;
 /* True for a valid UTF-8 string (RFC 3629: no surrogates, no overlong forms). */
 bool str_is_utf8(const char *p, size_t n);
+/* Length (1 to 4) of the valid UTF-8 sequence at p, 0 when there is none in these n bytes. */
+size_t str_utf8_seq(const char *p, size_t n);
 /* Largest m <= n such that p[0..m) does not end inside a UTF-8 sequence. */
 size_t str_utf8_floor(const char *p, size_t n);
 /* Group and folder names: [a-z0-9][a-z0-9_-]{0,63}. */
@@ -39,6 +41,11 @@ bool str_is_name(const char *s);
 bool str_is_uuid(const char *s);
 /* Fills out[37] with a random version-4 UUID (getrandom). */
 void str_uuid4(char out[37]);
+/* Optimal string alignment distance (insert, delete, replace, swap), for hints; both <= 64 bytes,
+ * longer words count as far apart. */
+size_t str_distance(const char *a, const char *b);
+/* The word of a NULL-ended list that was probably meant, or NULL when none is near. */
+const char *str_nearest(const char *s, const char *const *words);
 /* Constant-time compare for secrets. */
 bool str_secret_eq(const char *a, size_t an, const char *b, size_t bn);
 

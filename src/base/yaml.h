@@ -27,9 +27,10 @@ static inline void cleanup_yaml_p(struct yaml **y)
 struct yaml_node *yaml_root(struct yaml *y);
 /* Path of map keys "sandbox.memory"; NULL when absent. Marks each step as known. */
 struct yaml_node *yaml_at(struct yaml_node *n, const char *path);
-size_t yaml_len(const struct yaml_node *n);			 /* items of a list or map */
-struct yaml_node *yaml_item(struct yaml_node *n, size_t i);	 /* list item or map value; marks it known */
-const char *yaml_key(const struct yaml_node *n, size_t i);	 /* map key */
+size_t yaml_len(const struct yaml_node *n); /* items of a list or map */
+struct yaml_node *yaml_item(struct yaml_node *n,
+			    size_t i); /* list item or map value; marks it known */
+const char *yaml_key(const struct yaml_node *n, size_t i); /* map key */
 int yaml_line(const struct yaml_node *n);
 /* Getters at a path under n: the default when absent; a wrong type or a value out of range is an error
  * with file:line: key: what was expected. Strings are borrowed from the tree. */

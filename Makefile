@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# Chela. `make run` on a bare Debian 12 machine installs what is missing and opens the chat;
+# `make check` proves the tree; `make help` lists the rest. One file, no recursion into folders:
+# sources are found by pattern, objects of each variant (release, asan, debug, fuzz) lie apart
+# under build/. User settings: V=1 (show commands), WERROR=0, VARIANT=, CC=, CFLAGS=, DESTDIR=,
+# PREFIX=, FUZZ_SECONDS=.
+
+VERSION ?= 0.1.0
+PREFIX ?= /usr/local
+DESTDIR ?=
+VARIANT ?= release
+WERROR ?= 1
+FUZZ_SECONDS ?= 60
+PYTHON := /usr/bin/python3
+B := build/$(VARIANT)
+
+MAKEFLAGS += --no-builtin-rules --no-builtin-variables
+.DELETE_ON_ERROR:
+.SUFFIXES:
+.DEFAULT_GOAL := all
+ifneq ($(V),1)
+Q := @
+say = @printf '  %-6s %s\n' '$(1)' '$(2)'
+endif
+
+# -- Libraries. Debian's name for each lets a failure say what to install. pkg-config runs once,
+# when the first compile needs it: never for `run`, `help` or `clean` on a bare machine.
+PKGS := libuv libcurl libcjson sqlite3 yaml-0.1 libnghttp2 libedit
+deb_libuv := libuv1-dev
+deb_libcurl := libcurl4-openssl-dev
+deb_libcjson := libcjson-dev
+deb_sqlite3 := libsqlite3-dev
+deb_yaml-0.1 := libyaml-dev
+deb_libnghttp2 := libnghttp2-dev
+deb_libedit := libedit-dev
+absent = $(strip $(if $(shell command -v pkg-config),$(foreach p,$(PKGS),$(if \
+	$(shell pkg-config --exists $p && echo y),,$(deb_$p))),pkg-config) \
+	$(if $(wildcard /usr/include/http_parser.h),,libhttp-parser-dev))
+pkg = $(if $(absent),$(error Debian packages are missing: $(absent). \
+	Install them with: container/setup.sh build),$(shell pkg-config --cflags --libs $(PKGS)))
+PKG = $(eval PKG := $(pkg))$(PKG)
+PKG_CFLAGS = $(filter -I% -D%,$(PKG))
+PKG_LIBS = $(filter -l% -L%,$(PKG)) -lhttp_parser -lm
+
+# -- Flags.
+ifeq ($(origin CC),default)
+CC := $(if $(filter fuzz,$(VARIANT)),clang-14,gcc)
+endif
+CC ?= $(if $(filter fuzz,$(VARIANT)),clang-14,gcc)
+AR := ar
+WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wvla \
+	-Wpointer-arith -Wwrite-strings
+ifeq ($(WERROR),1)
+WARN += -Werror
+endif
+CPPFLAGS += -D_GNU_SOURCE -DCHELA_VERSION='"$(VERSION)"' -Isrc -I. -include src/base/poison.h
+HARDEN := -fstack-protector-strong -fstack-clash-protection -fPIE -ftrivial-auto-var-init=zero
+ifeq ($(shell uname -m),x86_64)
+HARDEN += -fcf-protection=full
+endif
+LDHARDEN := -pie -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code,--as-needed,--gc-sections
+CHELA_CFLAGS := -std=c11 -g $(WARN) $(HARDEN) -ffunction-sections -fdata-sections \
+	-ffile-prefix-map=$(CURDIR)=.
+SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+flags_release := -Os -D_FORTIFY_SOURCE=3
+flags_asan := -O1 $(SANITIZE) -DCHELA_ABORT_ON_BUG
+flags_ubsan := -O1 -fsanitize=undefined -fno-sanitize-recover=all -DCHELA_ABORT_ON_BUG
+flags_debug := -O1 -fno-omit-frame-pointer -DCHELA_ABORT_ON_BUG
+flags_fuzz := -O1 $(SANITIZE) -fsanitize=fuzzer-no-link -DCHELA_ABORT_ON_BUG
+flags_cov := -O0 --coverage
+ifndef flags_$(VARIANT)
+$(error VARIANT=$(VARIANT) is unknown: release, asan, ubsan, debug, fuzz or cov)
+endif
+CHELA_CFLAGS += $(flags_$(VARIANT)) $(CFLAGS)
+CHELA_LDFLAGS := $(LDHARDEN) $(filter -fsanitize=address% -fsanitize=undefined --coverage, \
+	$(flags_$(VARIANT))) $(LDFLAGS)
+
+# -- Sources. One static library a floor, in link order: an upward call does not link.
+FLOORS := admin router channels gateway warden door policy store runtime base
+src_of = $(if $(filter channels,$(1)),$(wildcard channels/*.c channels/*/*.c),$(wildcard src/$(1)/*.c))
+obj_of = $(patsubst %.c,$(B)/%.o,$(1))
+LIBS := $(FLOORS:%=$(B)/lib%.a)
+# what a unit test of floor $(1) is linked with: that floor and those below it
+below_admin := $(FLOORS)
+below_router := $(filter-out admin,$(FLOORS))
+EDGES := channels gateway warden door
+GROUND := policy store runtime base
+$(foreach f,$(EDGES),$(eval below_$f := $f $(GROUND)))
+below_policy := $(GROUND)
+below_store := store runtime base
+below_runtime := runtime base
+below_base := base
+
+UNITS := $(foreach f,$(FLOORS),$(wildcard tests/unit/$(f)_*.c))
+FUZZERS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+RUNNER_SRC := $(wildcard container/runner*.c)
+HAVE_SERVER := $(wildcard src/main.c)
+
+.PHONY: all run check e2e asan ubsan valgrind fuzz bench lint format image setup install uninstall \
+	dist clean help runner units fuzzers replay
+
+## Build
+all: $(if $(HAVE_SERVER),$(B)/chela) ## build the server (build/release/chela)
+ifeq ($(HAVE_SERVER),)
+all: $(LIBS)
+	@echo 'chela: there is no src/main.c, so only the libraries were built'
+endif
+
+define lib
+$(B)/lib$(1).a: $(call obj_of,$(call src_of,$(1)))
+endef
+$(foreach f,$(FLOORS),$(eval $(call lib,$f)))
+$(LIBS): Makefile
+	$(call say,AR,$@)
+	@mkdir -p $(@D)
+	@rm -f $@
+	$(Q)$(AR) rcsD $@ $(filter %.o,$^)
+
+$(B)/%.o: %.c Makefile
+	$(call say,CC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(PKG_CFLAGS) $(CHELA_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(B)/chela: $(B)/src/main.o $(LIBS)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CHELA_CFLAGS) $(CHELA_LDFLAGS) -o $@ $(filter %.o %.a,$^) $(PKG_LIBS)
+
+# The runner is PID 1 of every sandbox and part of the image: static, and the same bytes each time.
+runner: build/runner/runner ## build the sandbox's PID 1 (static)
+build/runner/runner: $(RUNNER_SRC) $(wildcard container/runner*.h) Makefile
+	$(if $(RUNNER_SRC),,$(error there is no container/runner.c))
+	$(if $(wildcard /usr/include/nghttp2/nghttp2.h),,$(error Debian package is missing: \
+		libnghttp2-dev. Install it with: container/setup.sh build))
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)gcc -std=c11 $(WARN) -O2 -fstack-protector-strong -D_FORTIFY_SOURCE=3 \
+		-ffunction-sections -fdata-sections -ffile-prefix-map=$(CURDIR)=. -static \
+		-Wl,--build-id=none,--gc-sections,-z,noexecstack -s -o $@ $(RUNNER_SRC) -lnghttp2
+
+image: build/runner/runner ## build the sandbox image; records its digest in container/image.lock
+	$(Q)container/build-image.sh build/runner/runner </dev/null
+
+## Run
+setup: ## install what is missing to build, run and test
+	$(Q)container/setup.sh build run check </dev/null
+
+# Set-up comes before the second make reads pkg-config. The chat gets the terminal for itself
+# (set -m), so that Ctrl-C stops a turn and not make.
+run: ## install what is missing, build, and chat with the agent
+	@container/setup.sh build run </dev/null
+	@$(MAKE) --no-print-directory image all </dev/null
+	@if [ -t 0 ]; then set -m; fi; build/release/chela chat --serve main
+
+## Prove
+check: ## everything: lint, units, corpora, sanitizers, valgrind, e2e; ends with one line of counts
+	@container/setup.sh build run check </dev/null
+	@MAKE='$(MAKE)' $(PYTHON) tests/check.py </dev/null
+
+e2e: all ## the whole suite of end-to-end tests, with the long crash run
+	$(Q)CHELA_LONG=1 $(PYTHON) -m pytest -q tests
+
+asan: ## units and e2e with ASan+UBSan
+	$(Q)$(MAKE) --no-print-directory VARIANT=asan all units replay
+	$(Q)$(PYTHON) tests/unit/run.py build/asan/unit
+	$(Q)CHELA_BIN=build/asan/chela $(PYTHON) -m pytest -q tests
+
+ubsan: ## units with UBSan alone (other code layout than asan)
+	$(Q)$(MAKE) --no-print-directory VARIANT=ubsan units
+	$(Q)$(PYTHON) tests/unit/run.py build/ubsan/unit
+
+valgrind: ## units under valgrind
+	$(Q)$(MAKE) --no-print-directory VARIANT=debug units
+	$(Q)$(PYTHON) tests/unit/run.py --valgrind build/debug/unit
+
+UNIT_BINS := $(UNITS:tests/unit/%.c=$(B)/unit/%)
+units: $(UNIT_BINS) # the unit test programs of this VARIANT; tests/unit/run.py runs them
+define unit
+$(B)/unit/$(2): $(B)/tests/unit/$(2).o $(patsubst %,$(B)/lib%.a,$(below_$(1)))
+endef
+$(foreach f,$(FLOORS),$(foreach t,$(patsubst tests/unit/%.c,%,$(wildcard tests/unit/$f_*.c)), \
+	$(eval $(call unit,$f,$t))))
+$(UNIT_BINS):
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CHELA_CFLAGS) $(CHELA_LDFLAGS) -o $@ $(filter %.o %.a,$^) $(PKG_LIBS) -lcmocka
+
+fuzz: ## each libFuzzer target for FUZZ_SECONDS (FUZZ=name for one of them)
+	$(Q)$(MAKE) --no-print-directory VARIANT=fuzz fuzzers
+	$(Q)$(PYTHON) tests/fuzz/run.py --seconds $(FUZZ_SECONDS) $(or $(FUZZ),$(FUZZERS))
+
+fuzzers: $(FUZZERS:%=build/fuzz/bin/%)
+build/fuzz/bin/%: build/fuzz/tests/fuzz/fuzz_%.o $(FLOORS:%=build/fuzz/lib%.a)
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CHELA_CFLAGS) $(CHELA_LDFLAGS) -fsanitize=fuzzer -o $@ $(filter %.o %.a,$^) $(PKG_LIBS)
+
+# The same targets without clang: each corpus file once, under ASan.
+replay: $(FUZZERS:%=$(B)/replay/%)
+	$(Q)$(PYTHON) tests/fuzz/run.py --replay $(B)/replay $(FUZZERS)
+$(FUZZERS:%=$(B)/replay/%): $(B)/replay/%: $(B)/tests/fuzz/fuzz_%.o $(B)/tests/fuzz/replay.o $(LIBS)
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CHELA_CFLAGS) $(CHELA_LDFLAGS) -o $@ $(filter %.o %.a,$^) $(PKG_LIBS)
+
+bench: all ## measure; prints a table and writes build/bench.json
+	$(Q)$(PYTHON) tests/bench/bench.py --out build/bench.json
+
+lint: ## floors, sizes, formats, licences
+	$(Q)$(PYTHON) tests/lint/lint.py
+
+format: ## rewrite all C files by .clang-format
+	$(Q)git ls-files -co --exclude-standard '*.[ch]' | xargs clang-format-14 -i
+
+## Ship
+SHARE := $(DESTDIR)$(PREFIX)/share/chela
+install: all runner ## install to DESTDIR and PREFIX
+	install -D -m 755 -s build/release/chela $(DESTDIR)$(PREFIX)/bin/chela
+	install -d $(SHARE)/config $(SHARE)/container $(SHARE)/groups $(SHARE)/skills
+	cp -R --preserve=mode config/. $(SHARE)/config
+	cp -R --preserve=mode container/. $(SHARE)/container
+	cd groups && cp --parents --preserve=mode main/CLAUDE.md global/CLAUDE.md $(abspath $(SHARE))/groups
+	cp -R --preserve=mode skills/. $(SHARE)/skills
+	install -m 755 build/runner/runner $(SHARE)/container/runner
+	install -m 644 LICENSE $(SHARE)/LICENSE
+
+uninstall: ## remove what install put there
+	rm -f $(DESTDIR)$(PREFIX)/bin/chela
+	rm -rf $(SHARE)
+
+DIST := build/chela-$(VERSION).tar.xz
+dist: ## a reproducible source archive of HEAD
+	@mkdir -p build
+	$(Q)git archive --format=tar --prefix=chela-$(VERSION)/ HEAD | xz -9 -T1 >$(DIST)
+	@sha256sum $(DIST)
+
+clean: ## remove build/
+	$(Q)rm -rf build
+
+help: ## this list
+	@awk -F ':.*## ' '/^## /{printf "\n%s\n", substr($$0, 4)} \
+		/^[a-z0-9]+:.*## /{printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+-include $(shell [ -d $(B) ] && find $(B) -name '*.d')
