@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Shared insides of the store: the statement cache and bind/step helpers. Nothing outside src/store includes it.
+ */
+#ifndef CHELA_STORE_IMPL_H
+#define CHELA_STORE_IMPL_H
+#include <sqlite3.h>
+#include "store/store.h"
+
+#define STMT_SLOTS 256 /* power of two, well above the number of statements */
+
+struct after {
+	void (*cb)(void *ctx);
+	void *ctx;
+};
+
+struct store {
+	sqlite3 *db;
+	const struct clock *clk;
+	bool in_tx;
+	char broken[200];
+	struct {
+		const char *sql; /* by address: each statement is one string literal */
+		sqlite3_stmt *stmt;
+	} cache[STMT_SLOTS];
+	struct after *after;
+	size_t n_after, cap_after;
+	struct after *running; /* the list being run, for store_forget */
+	size_t n_running;
+};
+
+/* A prepared statement for reading, reset and without bindings. Pair with _cleanup_stmt_. */
+sqlite3_stmt *store_read(struct store *st, const char *sql, struct err *e);
+/* The same for writing: opens the transaction first. NULL when broken. */
+sqlite3_stmt *store_write(struct store *st, const char *sql, struct err *e);
+static inline void cleanup_stmt_p(sqlite3_stmt **s)
+{
+	if (*s) {
+		sqlite3_reset(*s);
+		sqlite3_clear_bindings(*s);
+	}
+}
+#define _cleanup_stmt_ _cleanup_(cleanup_stmt_p)
+
+/* Steps once: 1 = a row, 0 = done, -1 = error (marks the store broken unless it was a constraint). */
+int store_step(struct store *st, sqlite3_stmt *s, struct err *e) must_check;
+/* Steps a statement that returns no row. */
+int store_done(struct store *st, sqlite3_stmt *s, struct err *e) must_check;
+int store_fail(struct store *st, struct err *e, const char *what);
+int64_t store_now(const struct store *st);
+/* Reads the columns of MSG_COLUMNS into m. */
+#define MSG_COLUMNS                                                                                \
+	"m.id, m.chat_id, m.group_id, m.turn_id, m.dir, m.state, m.tries, m.sent_ms, m.thread,"    \
+	" m.platform_id, m.text, coalesce((SELECT name FROM senders WHERE id = m.sender_id), '')"
+void store_read_msg(sqlite3_stmt *s, struct msg_row *m);
+int store_each_msg(struct store *st, sqlite3_stmt *s, msg_fn *fn, void *ctx,
+		   struct err *e) must_check;
+
+/* schema.c */
+int store_migrate(struct store *st, const char *file, struct err *e) must_check;
+
+static inline int bind_text(sqlite3_stmt *s, int i, const char *text)
+{
+	return sqlite3_bind_text(s, i, text, -1, SQLITE_STATIC);
+}
+#endif

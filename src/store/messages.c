@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The messages table: intake with dedup, what waits, history and full-text search.
+ */
+#include "store/impl.h"
+#include <ctype.h>
+#include <string.h>
+#include "base/buf.h"
+
+static const char *column(sqlite3_stmt *s, int i)
+{
+	const char *t = (const char *)sqlite3_column_text(s, i);
+
+	return t ? t : "";
+}
+
+void store_read_msg(sqlite3_stmt *s, struct msg_row *m)
+{
+	m->id = sqlite3_column_int64(s, 0);
+	m->chat_id = sqlite3_column_int64(s, 1);
+	m->group_id = sqlite3_column_int64(s, 2);
+	m->turn_id = sqlite3_column_int64(s, 3);
+	m->dir = sqlite3_column_int(s, 4) ? MSG_OUT : MSG_IN;
+	m->state = (enum msg_state)sqlite3_column_int(s, 5);
+	m->tries = sqlite3_column_int64(s, 6);
+	m->sent_ms = sqlite3_column_int64(s, 7);
+	m->thread = column(s, 8);
+	m->platform_id = column(s, 9);
+	m->text = column(s, 10);
+	m->text_len = (size_t)sqlite3_column_bytes(s, 10);
+	m->sender = column(s, 11);
+}
+
+int store_each_msg(struct store *st, sqlite3_stmt *s, msg_fn *fn, void *ctx, struct err *e)
+{
+	struct msg_row m;
+	int rc;
+
+	while ((rc = store_step(st, s, e)) > 0) {
+		store_read_msg(s, &m);
+		fn(ctx, &m);
+	}
+	return rc;
+}
+
+static int find_dup(struct store *st, const struct msg_new *m, int64_t *id, struct err *e)
+{
+	static const char sql[] =
+		"SELECT id FROM messages WHERE chat_id = ?1 AND dir = 0 AND platform_id = ?2";
+	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
+	int rc;
+
+	if (!s)
+		return -1;
+	sqlite3_bind_int64(s, 1, m->chat_id);
+	bind_text(s, 2, m->platform_id);
+	rc = store_step(st, s, e);
+	if (rc > 0)
+		*id = sqlite3_column_int64(s, 0);
+	return rc > 0 ? 0 : rc < 0 ? -1 : err_set(e, E_BUG, "a duplicate that is not there");
+}
+
+int store_message_in(struct store *st, const struct msg_new *m, int64_t *id, bool *dup,
+		     struct err *e)
+{
+	static const char sql[] =
+		"INSERT INTO messages(chat_id, group_id, thread, dir, state, platform_id,"
+		" sender_id, text, sent_ms, stored_ms)"
+		" VALUES (?1, ?2, ?3, 0, ?4, ?5, nullif(?6, 0), ?7, ?8, ?9)"
+		" ON CONFLICT(chat_id, dir, platform_id) DO NOTHING";
+	_cleanup_stmt_ sqlite3_stmt *s = store_write(st, sql, e);
+
+	if (!s)
+		return -1;
+	sqlite3_bind_int64(s, 1, m->chat_id);
+	sqlite3_bind_int64(s, 2, m->group_id);
+	bind_text(s, 3, m->thread);
+	sqlite3_bind_int(s, 4, m->state);
+	bind_text(s, 5, m->platform_id);
+	sqlite3_bind_int64(s, 6, m->sender_id);
+	sqlite3_bind_text64(s, 7, m->text, m->text_len, SQLITE_STATIC, SQLITE_UTF8);
+	sqlite3_bind_int64(s, 8, m->sent_ms);
+	sqlite3_bind_int64(s, 9, store_now(st));
+	if (store_done(st, s, e) < 0)
+		return -1;
+	*dup = sqlite3_changes(st->db) == 0;
+	if (*dup)
+		return find_dup(st, m, id, e);
+	*id = sqlite3_last_insert_rowid(st->db);
+	return 0;
+}
+
+int store_pending(struct store *st, int64_t group_id, const char *thread, int64_t after,
+		  int64_t limit, msg_fn *fn, void *ctx, struct err *e)
+{
+	static const char sql[] = "SELECT " MSG_COLUMNS " FROM messages m WHERE m.group_id = ?1"
+				  " AND m.thread = ?2 AND m.state = 1 AND m.id > ?3"
+				  " ORDER BY m.id LIMIT ?4";
+	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
+
+	if (!s)
+		return -1;
+	sqlite3_bind_int64(s, 1, group_id);
+	bind_text(s, 2, thread);
+	sqlite3_bind_int64(s, 3, after);
+	sqlite3_bind_int64(s, 4, limit);
+	return store_each_msg(st, s, fn, ctx, e);
+}
+
+int store_pending_threads(struct store *st, pending_fn *fn, void *ctx, struct err *e)
+{
+	static const char sql[] = "SELECT group_id, thread, min(id) AS oldest FROM messages"
+				  " WHERE state = 1 GROUP BY group_id, thread ORDER BY oldest";
+	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
+	int rc;
+
+	if (!s)
+		return -1;
+	while ((rc = store_step(st, s, e)) > 0)
+		fn(ctx, sqlite3_column_int64(s, 0), column(s, 1), sqlite3_column_int64(s, 2));
+	return rc;
+}
+
+int store_history(struct store *st, int64_t chat_id, int64_t after, int64_t limit, msg_fn *fn,
+		  void *ctx, struct err *e)
+{
+	static const char from[] = "SELECT " MSG_COLUMNS " FROM messages m WHERE m.chat_id = ?1"
+				   " AND m.id > ?2 ORDER BY m.id LIMIT ?3";
+	static const char tail[] = "SELECT " MSG_COLUMNS " FROM messages m WHERE m.id IN"
+				   " (SELECT id FROM messages WHERE chat_id = ?1"
+				   "  ORDER BY id DESC LIMIT -?2) ORDER BY m.id LIMIT ?3";
+	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, after < 0 ? tail : from, e);
+
+	if (!s)
+		return -1;
+	sqlite3_bind_int64(s, 1, chat_id);
+	sqlite3_bind_int64(s, 2, after);
+	sqlite3_bind_int64(s, 3, limit);
+	return store_each_msg(st, s, fn, ctx, e);
+}
+
+int store_message_get(struct store *st, int64_t id, msg_fn *fn, void *ctx, struct err *e)
+{
+	static const char sql[] = "SELECT " MSG_COLUMNS " FROM messages m WHERE m.id = ?1";
+	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
+	struct msg_row m;
+	int rc;
+
+	if (!s)
+		return -1;
+	sqlite3_bind_int64(s, 1, id);
+	rc = store_step(st, s, e);
+	if (rc == 0)
+		return err_set(e, E_GONE, "there is no message %lld", (long long)id);
+	if (rc < 0)
+		return -1;
+	store_read_msg(s, &m);
+	fn(ctx, &m);
+	return 0;
+}
+
+/* Each word becomes a quoted FTS5 string, so that no operator of FTS5 can be typed; "a phrase" stays one. */
+static void fts_query(struct buf *out, const char *q)
+{
+	while (*q) {
+		bool quoted = *q == '"';
+		size_t n;
+
+		if (isspace((unsigned char)*q)) {
+			q++;
+			continue;
+		}
+		if (quoted)
+			q++;
+		n = quoted ? strcspn(q, "\"") : strcspn(q, " \t\r\n\"");
+		if (n) {
+			buf_puts(out, out->len ? " \"" : "\"");
+			buf_put(out, q, n);
+			buf_puts(out, "\"");
+		}
+		q += n + (quoted && q[n] == '"');
+	}
+}
+
+int store_search(struct store *st, int64_t group_id, const char *query, int64_t limit, msg_fn *fn,
+		 void *ctx, struct err *e)
+{
+	static const char sql[] = "SELECT " MSG_COLUMNS " FROM messages_fts f"
+				  " JOIN messages m ON m.id = f.rowid"
+				  " WHERE messages_fts MATCH ?1 AND m.group_id = ?2"
+				  " ORDER BY f.rowid DESC LIMIT ?3";
+	_cleanup_(buf_free) struct buf q = {0};
+	_cleanup_stmt_ sqlite3_stmt *s = NULL;
+
+	fts_query(&q, query);
+	if (!q.len)
+		return err_set(e, E_INVAL, "the search has no words");
+	s = store_read(st, sql, e);
+	if (!s)
+		return -1;
+	bind_text(s, 1, q.p);
+	sqlite3_bind_int64(s, 2, group_id);
+	sqlite3_bind_int64(s, 3, limit);
+	return store_each_msg(st, s, fn, ctx, e);
+}
+
+int store_message_counts(struct store *st, int64_t group_id, int64_t by_state[5], struct err *e)
+{
+	static const char sql[] = "SELECT state, count(*) FROM messages WHERE dir = 0"
+				  " AND (?1 = 0 OR group_id = ?1) GROUP BY state";
+	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
+	int rc;
+
+	memset(by_state, 0, 5 * sizeof(by_state[0]));
+	if (!s)
+		return -1;
+	sqlite3_bind_int64(s, 1, group_id);
+	while ((rc = store_step(st, s, e)) > 0) {
+		int state = sqlite3_column_int(s, 0);
+
+		if (state >= 0 && state < 5)
+			by_state[state] = sqlite3_column_int64(s, 1);
+	}
+	return rc;
+}

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The schema as a table of steps. `user_version` counts the steps done; each step runs in one
+ * transaction, after a copy of the file was made. A step that has been released is never edited: a change is a new step.
+ */
+#include "store/impl.h"
+#include <string.h>
+#include "base/log.h"
+
+static const char *const steps[] = {
+	/* 1: groups, chats, messages, turns, outbox, sessions, usage */
+	"CREATE TABLE settings ("
+	" key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;"
+
+	"CREATE TABLE groups ("
+	" id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, is_main INTEGER NOT NULL DEFAULT 0,"
+	" created_ms INTEGER NOT NULL, settings TEXT NOT NULL DEFAULT '{}') STRICT;"
+	"CREATE UNIQUE INDEX groups_one_main ON groups(is_main) WHERE is_main = 1;"
+
+	"CREATE TABLE chats ("
+	" id INTEGER PRIMARY KEY, channel TEXT NOT NULL, platform_id TEXT NOT NULL,"
+	" title TEXT NOT NULL DEFAULT '', created_ms INTEGER NOT NULL,"
+	" UNIQUE (channel, platform_id)) STRICT;"
+
+	"CREATE TABLE group_chats ("
+	" chat_id INTEGER PRIMARY KEY REFERENCES chats(id),"
+	" group_id INTEGER NOT NULL REFERENCES groups(id)) STRICT;"
+	"CREATE INDEX group_chats_by_group ON group_chats(group_id);"
+
+	"CREATE TABLE senders ("
+	" id INTEGER PRIMARY KEY, channel TEXT NOT NULL, platform_id TEXT NOT NULL,"
+	" name TEXT NOT NULL DEFAULT '', UNIQUE (channel, platform_id)) STRICT;"
+
+	"CREATE TABLE turns ("
+	" id INTEGER PRIMARY KEY, group_id INTEGER NOT NULL REFERENCES groups(id),"
+	" thread TEXT NOT NULL DEFAULT '', started_ms INTEGER NOT NULL, ended_ms INTEGER,"
+	" error TEXT) STRICT;"
+	"CREATE INDEX turns_open ON turns(id) WHERE ended_ms IS NULL;"
+
+	"CREATE TABLE messages ("
+	" id INTEGER PRIMARY KEY AUTOINCREMENT, chat_id INTEGER NOT NULL REFERENCES chats(id),"
+	" group_id INTEGER NOT NULL REFERENCES groups(id), thread TEXT NOT NULL DEFAULT '',"
+	" dir INTEGER NOT NULL, state INTEGER NOT NULL, platform_id TEXT,"
+	" sender_id INTEGER REFERENCES senders(id), text TEXT NOT NULL, sent_ms INTEGER NOT NULL,"
+	" stored_ms INTEGER NOT NULL, turn_id INTEGER REFERENCES turns(id),"
+	" tries INTEGER NOT NULL DEFAULT 0, UNIQUE (chat_id, dir, platform_id)) STRICT;"
+	"CREATE INDEX messages_waiting ON messages(group_id, thread, id) WHERE state = 1;"
+	"CREATE INDEX messages_leased ON messages(turn_id) WHERE state = 2;"
+	"CREATE INDEX messages_by_chat ON messages(chat_id, id);"
+
+	"CREATE VIRTUAL TABLE messages_fts USING fts5("
+	" text, content='messages', content_rowid='id', tokenize='unicode61 remove_diacritics 2');"
+	"CREATE TRIGGER messages_fts_in AFTER INSERT ON messages BEGIN"
+	" INSERT INTO messages_fts(rowid, text) VALUES (new.id, new.text); END;"
+	"CREATE TRIGGER messages_fts_del AFTER DELETE ON messages BEGIN"
+	" INSERT INTO messages_fts(messages_fts, rowid, text) VALUES ('delete', old.id, old.text);"
+	" END;"
+	"CREATE TRIGGER messages_fts_up AFTER UPDATE OF text ON messages BEGIN"
+	" INSERT INTO messages_fts(messages_fts, rowid, text) VALUES ('delete', old.id, old.text);"
+	" INSERT INTO messages_fts(rowid, text) VALUES (new.id, new.text); END;"
+
+	"CREATE TABLE outbox ("
+	" id INTEGER PRIMARY KEY, chat_id INTEGER NOT NULL REFERENCES chats(id),"
+	" message_id INTEGER NOT NULL REFERENCES messages(id),"
+	" turn_id INTEGER REFERENCES turns(id), kind INTEGER NOT NULL,"
+	" state INTEGER NOT NULL DEFAULT 0, tries INTEGER NOT NULL DEFAULT 0,"
+	" next_ms INTEGER NOT NULL DEFAULT 0, error TEXT) STRICT;"
+	"CREATE INDEX outbox_waiting ON outbox(chat_id, id) WHERE state < 2;"
+
+	"CREATE TABLE sessions ("
+	" group_id INTEGER NOT NULL REFERENCES groups(id), thread TEXT NOT NULL DEFAULT '',"
+	" session_id TEXT NOT NULL, started_ms INTEGER NOT NULL,"
+	" PRIMARY KEY (group_id, thread)) STRICT, WITHOUT ROWID;"
+
+	"CREATE TABLE usage ("
+	" id INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, turn_id INTEGER REFERENCES turns(id),"
+	" group_id INTEGER NOT NULL REFERENCES groups(id), model TEXT NOT NULL,"
+	" input INTEGER NOT NULL, output INTEGER NOT NULL, cache_read INTEGER NOT NULL,"
+	" cache_write INTEGER NOT NULL, status INTEGER NOT NULL) STRICT;"
+	"CREATE INDEX usage_by_group ON usage(group_id, at_ms);",
+};
+
+#define SCHEMA_VERSION ((int)ARRAY_LEN(steps))
+
+static int exec(struct store *st, const char *sql, struct err *e)
+{
+	if (sqlite3_exec(st->db, sql, NULL, NULL, NULL) == SQLITE_OK)
+		return 0;
+	return err_set(e, E_IO, "database: %s", sqlite3_errmsg(st->db));
+}
+
+static int user_version(struct store *st, int *v, struct err *e)
+{
+	sqlite3_stmt *s = NULL;
+	int rc = sqlite3_prepare_v2(st->db, "PRAGMA user_version", -1, &s, NULL);
+
+	if (rc == SQLITE_OK && sqlite3_step(s) == SQLITE_ROW)
+		*v = sqlite3_column_int(s, 0);
+	else
+		rc = err_set(e, E_IO, "database: %s", sqlite3_errmsg(st->db));
+	sqlite3_finalize(s);
+	return rc == SQLITE_OK ? 0 : -1;
+}
+
+static int backup(struct store *st, const char *file, int version, struct err *e)
+{
+	_cleanup_free_ char *copy = xasprintf("%s.v%d.bak", file, version);
+	_cleanup_free_ char *sql = NULL;
+	char *quoted;
+
+	if (unlink(copy) < 0 && access(copy, F_OK) == 0)
+		return err_set(e, E_IO, "cannot replace the old backup %s", copy);
+	quoted = sqlite3_mprintf("VACUUM INTO %Q", copy);
+	sql = xstrdup(quoted);
+	sqlite3_free(quoted);
+	if (exec(st, sql, e) < 0)
+		return err_wrap(e, "backing up before the migration");
+	log_info("store", "backup before migration", "file=%s", copy);
+	return 0;
+}
+
+int store_migrate(struct store *st, const char *file, struct err *e)
+{
+	int v = 0;
+
+	if (user_version(st, &v, e) < 0)
+		return -1;
+	if (v > SCHEMA_VERSION)
+		return err_set(e, E_INVAL,
+			       "%s has schema %d, this program knows up to %d: install the newer "
+			       "version again, or restore a backup",
+			       file, v, SCHEMA_VERSION);
+	if (v > 0 && v < SCHEMA_VERSION && backup(st, file, v, e) < 0)
+		return -1;
+	for (; v < SCHEMA_VERSION; v++) {
+		_cleanup_free_ char *sql = xasprintf(
+			"BEGIN IMMEDIATE; %s PRAGMA user_version = %d; COMMIT;", steps[v], v + 1);
+
+		if (exec(st, sql, e) < 0) {
+			sqlite3_exec(st->db, "ROLLBACK", NULL, NULL, NULL);
+			return err_wrap(e, "migrating %s to schema %d", file, v + 1);
+		}
+	}
+	return 0;
+}

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The durable state: one SQLite file (WAL, synchronous=FULL, STRICT tables), and the only folder
+ * with SQL. Times are UTC milliseconds; the order of messages is the row id, our own sequence, never
+ * a timestamp. The server is the only writer.
+ *
+ * Group commit: the first write of a loop turn opens a transaction; store_commit (called by the
+ * loop's turn-end hook) ends it with one fsync for all. Whoever must act only on durable facts (ack a
+ * platform, hand a message to an agent) queues that with store_after_commit. So everything that
+ * is written within one loop turn is one atomic transaction.
+ *
+ * A failed write or commit (disk full, I/O error) leaves memory and disk of different opinions; the store then marks itself
+ * broken, every later call fails, and the server stops with the reason: a restart recovers from what is durable.
+ */
+#ifndef CHELA_STORE_STORE_H
+#define CHELA_STORE_STORE_H
+#include <stdbool.h>
+#include <stdint.h>
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/mem.h"
+
+struct store;
+
+/* Opens or makes the file, runs migrations (a copy "<file>.v<N>.bak" is made before they touch data). A schema newer than ours is
+ * refused. clk is borrowed. */
+struct store *store_open(const char *file, const struct clock *clk, struct err *e) must_check;
+/* Commits, checkpoints, closes. NULL is fine. */
+void store_close(struct store *st);
+/* Ends the open transaction, if any, then runs what waited for it. -1: broken. */
+int store_commit(struct store *st, struct err *e) must_check;
+/* Runs cb after the transaction that is open now is durable; at the next store_commit when none is open. */
+void store_after_commit(struct store *st, void (*cb)(void *ctx), void *ctx);
+/* Drops queued calls for ctx (its owner goes away). */
+void store_forget(struct store *st, const void *ctx);
+/* Why the store is broken, or NULL. */
+const char *store_broken(const struct store *st);
+
+/* --- groups and chats --------------------------------------------------------------------- */
+
+struct group_row {
+	int64_t id;
+	char name[65];
+	bool is_main;
+};
+/* Makes the group when absent. */
+int store_group_ensure(struct store *st, const char *name, bool is_main, struct group_row *out,
+		       struct err *e) must_check;
+/* E_GONE when there is none. */
+int store_group_get(struct store *st, const char *name, struct group_row *out,
+		    struct err *e) must_check;
+typedef void group_fn(void *ctx, const struct group_row *g);
+int store_group_each(struct store *st, group_fn *fn, void *ctx, struct err *e) must_check;
+
+struct chat_row {
+	int64_t id;
+	int64_t group_id; /* 0 = the chat belongs to no group */
+	char channel[32];
+	char platform_id[128];
+};
+int store_chat_ensure(struct store *st, const char *channel, const char *platform_id,
+		      const char *title, struct chat_row *out, struct err *e) must_check;
+int store_chat_get(struct store *st, int64_t id, struct chat_row *out, struct err *e) must_check;
+int store_chat_link(struct store *st, int64_t chat_id, int64_t group_id, struct err *e) must_check;
+int store_sender_ensure(struct store *st, const char *channel, const char *platform_id,
+			const char *name, int64_t *id, struct err *e) must_check;
+
+/* --- messages ----------------------------------------------------------------------------- */
+
+enum msg_state {
+	MSG_CONTEXT = 0,  /* kept, never asked for an answer; and everything we sent */
+	MSG_PENDING = 1,  /* waits for a turn */
+	MSG_LEASED = 2,	  /* handed to the agent in a running turn */
+	MSG_ANSWERED = 3, /* its turn's answer is in the outbox */
+	MSG_FAILED = 4,	  /* given up; a notice is in the outbox */
+};
+enum msg_dir {
+	MSG_IN = 0,
+	MSG_OUT = 1
+};
+
+struct msg_new {
+	int64_t chat_id, group_id, sender_id; /* sender 0 = unknown */
+	const char *thread;		      /* "" = none */
+	const char *platform_id;	      /* unique within the chat; the key of dedup */
+	const char *text;
+	size_t text_len;
+	int64_t sent_ms; /* the platform's time */
+	enum msg_state state;
+};
+/* Inserts; a known platform id sets *dup and the old row's id and changes nothing. */
+int store_message_in(struct store *st, const struct msg_new *m, int64_t *id, bool *dup,
+		     struct err *e) must_check;
+
+struct msg_row { /* strings are borrowed for the call */
+	int64_t id, chat_id, group_id, turn_id;
+	enum msg_dir dir;
+	enum msg_state state;
+	int64_t tries, sent_ms;
+	const char *thread, *platform_id, *text, *sender;
+	size_t text_len;
+};
+typedef void msg_fn(void *ctx, const struct msg_row *m);
+/* Pending messages of a group's thread with id > after, oldest first, at most limit. */
+int store_pending(struct store *st, int64_t group_id, const char *thread, int64_t after,
+		  int64_t limit, msg_fn *fn, void *ctx, struct err *e) must_check;
+/* (group, thread) pairs that have pending messages, by the oldest message. */
+typedef void pending_fn(void *ctx, int64_t group_id, const char *thread, int64_t oldest_id);
+int store_pending_threads(struct store *st, pending_fn *fn, void *ctx, struct err *e) must_check;
+/* Messages of a chat with id > after, oldest first; after < 0: the last -after rows. */
+int store_history(struct store *st, int64_t chat_id, int64_t after, int64_t limit, msg_fn *fn,
+		  void *ctx, struct err *e) must_check;
+int store_message_get(struct store *st, int64_t id, msg_fn *fn, void *ctx,
+		      struct err *e) must_check;
+/* Full-text search over one group's messages in both directions, newest first. The query is plain words (all must
+ * occur; "quoted phrases" work); operators are taken as words. */
+int store_search(struct store *st, int64_t group_id, const char *query, int64_t limit, msg_fn *fn,
+		 void *ctx, struct err *e) must_check;
+/* Counts by state over a group (0 = all). */
+int store_message_counts(struct store *st, int64_t group_id, int64_t by_state[5],
+			 struct err *e) must_check;
+
+/* --- turns -------------------------------------------------------------------------------- */
+
+int store_turn_open(struct store *st, int64_t group_id, const char *thread, int64_t *turn_id,
+		    struct err *e) must_check;
+/* Marks a pending message as leased to this turn. E_BUG when it is not pending. */
+int store_lease(struct store *st, int64_t turn_id, int64_t msg_id, struct err *e) must_check;
+int store_answered(struct store *st, int64_t turn_id, int64_t msg_id, struct err *e) must_check;
+/* Ends a turn: leases that are left go back to pending with one more try (count_try), or, when max_tries is
+ * reached, to failed; fn is told of each failed one (it queues the notice). error "" = ended well. */
+int store_turn_close(struct store *st, int64_t turn_id, const char *error, bool count_try,
+		     int64_t max_tries, msg_fn *failed, void *ctx, struct err *e) must_check;
+/* Fails every pending message of a thread at once, for E_PERM-like reasons; fn as above. */
+int store_fail_pending(struct store *st, int64_t group_id, const char *thread, msg_fn *failed,
+		       void *ctx, struct err *e) must_check;
+/* At start: closes the turns that a crash left open, as store_turn_close does. */
+int store_recover(struct store *st, int64_t max_tries, msg_fn *failed, void *ctx,
+		  struct err *e) must_check;
+
+struct usage_new {
+	int64_t turn_id, group_id;
+	const char *model;
+	int64_t input, output, cache_read, cache_write;
+	int status;
+};
+int store_usage_add(struct store *st, const struct usage_new *u, struct err *e) must_check;
+struct usage_sum {
+	int64_t calls, input, output, cache_read, cache_write, turns;
+};
+int store_usage_sum(struct store *st, int64_t group_id, int64_t since_ms, struct usage_sum *out,
+		    struct err *e) must_check;
+
+/* --- outbox ------------------------------------------------------------------------------- */
+
+enum out_kind {
+	OUT_REPLY = 0,
+	OUT_NOTICE = 1,
+	OUT_TOOL = 2
+};
+enum out_state {
+	OUT_PENDING = 0,
+	OUT_SENDING = 1,
+	OUT_SENT = 2,
+	OUT_DEAD = 3,
+	OUT_UNSURE = 4
+};
+
+struct out_new {
+	int64_t chat_id, group_id, turn_id; /* turn 0 = none */
+	const char *thread;
+	const char *text;
+	enum out_kind kind;
+};
+/* Writes the outbox row and the message in the history (same transaction). *id is the outbox id. */
+int store_out_add(struct store *st, const struct out_new *o, int64_t *id, struct err *e) must_check;
+struct out_row {
+	int64_t id, chat_id, turn_id, message_id, tries;
+	enum out_kind kind;
+	enum out_state state;
+	const char *thread, *text;
+};
+typedef void out_fn(void *ctx, const struct out_row *o);
+/* The first unsent row of a chat, if it is due (next_ms <= now). *due_ms: when to look again, 0 = nothing waits. */
+int store_out_next(struct store *st, int64_t chat_id, int64_t now_ms, out_fn *fn, void *ctx,
+		   int64_t *due_ms, struct err *e) must_check;
+typedef void chat_fn(void *ctx, int64_t chat_id);
+int store_out_chats(struct store *st, chat_fn *fn, void *ctx, struct err *e) must_check;
+int store_out_sending(struct store *st, int64_t id, struct err *e) must_check;
+int store_out_sent(struct store *st, int64_t id, const char *platform_id, struct err *e) must_check;
+int store_out_retry(struct store *st, int64_t id, int64_t next_ms, const char *why,
+		    struct err *e) must_check;
+int store_out_dead(struct store *st, int64_t id, const char *why, struct err *e) must_check;
+/* At start: rows that a crash left in "sending" become pending (resend_ok) or unsure. */
+int store_out_recover(struct store *st, const char *channel, bool resend_ok,
+		      struct err *e) must_check;
+int store_out_counts(struct store *st, int64_t by_state[5], struct err *e) must_check;
+
+/* --- agent sessions ----------------------------------------------------------------------- */
+
+/* The session id of a group's thread; "" when there is none. */
+int store_session_get(struct store *st, int64_t group_id, const char *thread, char out[37],
+		      struct err *e) must_check;
+/* "" forgets it. */
+int store_session_set(struct store *st, int64_t group_id, const char *thread, const char *id,
+		      struct err *e) must_check;
+
+#endif
