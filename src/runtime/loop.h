@@ -29,8 +29,11 @@ int64_t loop_now(const struct loop *l);
 
 /* Calls cb once at the end of this turn (or the next one when called outside a turn). */
 void loop_defer(struct loop *l, const char *what, void (*cb)(void *ctx), void *ctx);
+/* free(p) at the end of this turn, after all that was deferred has run: for an object whose own call-back lets go of it. */
+void loop_free_later(struct loop *l, void *p);
 /* A hook that runs at the end of every turn in which anything ran, before the loop blocks again: where the store commits.
  * Order: hooks in order of registration, then deferred calls that the hooks added run in the same turn. */
+/* A hook that defers each time it runs keeps the loop from ever blocking: defer only when there was work. */
 struct turn_hook *loop_on_turn_end(struct loop *l, const char *what, void (*cb)(void *ctx),
 				   void *ctx);
 void turn_hook_free(struct turn_hook *h);
