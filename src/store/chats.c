@@ -193,18 +193,18 @@ int store_sender_ensure(struct store *st, const char *channel, const char *platf
 	return 0;
 }
 
-int store_session_get(struct store *st, int64_t group_id, const char *thread, char out[37],
+int store_session_get(struct store *st, int64_t group_id, const char *session, char out[37],
 		      struct err *e)
 {
 	static const char sql[] =
-		"SELECT session_id FROM sessions WHERE group_id = ?1 AND thread = ?2";
+		"SELECT session_id FROM sessions WHERE group_id = ?1 AND session = ?2";
 	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
 	int rc;
 
 	if (!s)
 		return -1;
 	sqlite3_bind_int64(s, 1, group_id);
-	bind_text(s, 2, thread);
+	bind_text(s, 2, session);
 	rc = store_step(st, s, e);
 	if (rc < 0)
 		return -1;
@@ -212,21 +212,21 @@ int store_session_get(struct store *st, int64_t group_id, const char *thread, ch
 	return 0;
 }
 
-int store_session_set(struct store *st, int64_t group_id, const char *thread, const char *id,
+int store_session_set(struct store *st, int64_t group_id, const char *session, const char *id,
 		      struct err *e)
 {
 	static const char put[] =
-		"INSERT INTO sessions(group_id, thread, session_id, started_ms)"
-		" VALUES (?1, ?2, ?3, ?4) ON CONFLICT(group_id, thread) DO UPDATE"
+		"INSERT INTO sessions(group_id, session, session_id, started_ms)"
+		" VALUES (?1, ?2, ?3, ?4) ON CONFLICT(group_id, session) DO UPDATE"
 		" SET session_id = excluded.session_id, started_ms = excluded.started_ms"
 		" WHERE session_id <> excluded.session_id";
-	static const char del[] = "DELETE FROM sessions WHERE group_id = ?1 AND thread = ?2";
+	static const char del[] = "DELETE FROM sessions WHERE group_id = ?1 AND session = ?2";
 	_cleanup_stmt_ sqlite3_stmt *s = store_write(st, id[0] ? put : del, e);
 
 	if (!s)
 		return -1;
 	sqlite3_bind_int64(s, 1, group_id);
-	bind_text(s, 2, thread);
+	bind_text(s, 2, session);
 	if (id[0]) {
 		bind_text(s, 3, id);
 		sqlite3_bind_int64(s, 4, store_now(st));

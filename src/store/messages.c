@@ -64,9 +64,9 @@ int store_message_in(struct store *st, const struct msg_new *m, int64_t *id, boo
 		     struct err *e)
 {
 	static const char sql[] =
-		"INSERT INTO messages(chat_id, group_id, thread, dir, state, platform_id,"
+		"INSERT INTO messages(chat_id, group_id, session, thread, dir, state, platform_id,"
 		" sender_id, text, sent_ms, stored_ms)"
-		" VALUES (?1, ?2, ?3, 0, ?4, ?5, nullif(?6, 0), ?7, ?8, ?9)"
+		" VALUES (?1, ?2, ?10, ?3, 0, ?4, ?5, nullif(?6, 0), ?7, ?8, ?9)"
 		" ON CONFLICT(chat_id, dir, platform_id) DO NOTHING";
 	_cleanup_stmt_ sqlite3_stmt *s = store_write(st, sql, e);
 
@@ -81,6 +81,7 @@ int store_message_in(struct store *st, const struct msg_new *m, int64_t *id, boo
 	sqlite3_bind_text64(s, 7, m->text, m->text_len, SQLITE_STATIC, SQLITE_UTF8);
 	sqlite3_bind_int64(s, 8, m->sent_ms);
 	sqlite3_bind_int64(s, 9, store_now(st));
+	bind_text(s, 10, m->session);
 	if (store_done(st, s, e) < 0)
 		return -1;
 	*dup = sqlite3_changes(st->db) == 0;
@@ -90,27 +91,27 @@ int store_message_in(struct store *st, const struct msg_new *m, int64_t *id, boo
 	return 0;
 }
 
-int store_pending(struct store *st, int64_t group_id, const char *thread, int64_t after,
+int store_pending(struct store *st, int64_t group_id, const char *session, int64_t after,
 		  int64_t limit, msg_fn *fn, void *ctx, struct err *e)
 {
 	static const char sql[] = "SELECT " MSG_COLUMNS " FROM messages m WHERE m.group_id = ?1"
-				  " AND m.thread = ?2 AND m.state = 1 AND m.id > ?3"
+				  " AND m.session = ?2 AND m.state = 1 AND m.id > ?3"
 				  " ORDER BY m.id LIMIT ?4";
 	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
 
 	if (!s)
 		return -1;
 	sqlite3_bind_int64(s, 1, group_id);
-	bind_text(s, 2, thread);
+	bind_text(s, 2, session);
 	sqlite3_bind_int64(s, 3, after);
 	sqlite3_bind_int64(s, 4, limit);
 	return store_each_msg(st, s, fn, ctx, e);
 }
 
-int store_pending_threads(struct store *st, pending_fn *fn, void *ctx, struct err *e)
+int store_pending_sessions(struct store *st, pending_fn *fn, void *ctx, struct err *e)
 {
-	static const char sql[] = "SELECT group_id, thread, min(id) AS oldest FROM messages"
-				  " WHERE state = 1 GROUP BY group_id, thread ORDER BY oldest";
+	static const char sql[] = "SELECT group_id, session, min(id) AS oldest FROM messages"
+				  " WHERE state = 1 GROUP BY group_id, session ORDER BY oldest";
 	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
 	int rc;
 

@@ -33,18 +33,19 @@ static const char *const steps[] = {
 
 	"CREATE TABLE turns ("
 	" id INTEGER PRIMARY KEY, group_id INTEGER NOT NULL REFERENCES groups(id),"
-	" thread TEXT NOT NULL DEFAULT '', started_ms INTEGER NOT NULL, ended_ms INTEGER,"
+	" session TEXT NOT NULL DEFAULT '', started_ms INTEGER NOT NULL, ended_ms INTEGER,"
 	" error TEXT) STRICT;"
 	"CREATE INDEX turns_open ON turns(id) WHERE ended_ms IS NULL;"
 
 	"CREATE TABLE messages ("
 	" id INTEGER PRIMARY KEY AUTOINCREMENT, chat_id INTEGER NOT NULL REFERENCES chats(id),"
-	" group_id INTEGER NOT NULL REFERENCES groups(id), thread TEXT NOT NULL DEFAULT '',"
+	" group_id INTEGER NOT NULL REFERENCES groups(id),"
+	" session TEXT NOT NULL DEFAULT '', thread TEXT NOT NULL DEFAULT '',"
 	" dir INTEGER NOT NULL, state INTEGER NOT NULL, platform_id TEXT,"
 	" sender_id INTEGER REFERENCES senders(id), text TEXT NOT NULL, sent_ms INTEGER NOT NULL,"
 	" stored_ms INTEGER NOT NULL, turn_id INTEGER REFERENCES turns(id),"
 	" tries INTEGER NOT NULL DEFAULT 0, UNIQUE (chat_id, dir, platform_id)) STRICT;"
-	"CREATE INDEX messages_waiting ON messages(group_id, thread, id) WHERE state = 1;"
+	"CREATE INDEX messages_waiting ON messages(group_id, session, id) WHERE state = 1;"
 	"CREATE INDEX messages_leased ON messages(turn_id) WHERE state = 2;"
 	"CREATE INDEX messages_by_chat ON messages(chat_id, id);"
 
@@ -68,9 +69,9 @@ static const char *const steps[] = {
 	"CREATE INDEX outbox_waiting ON outbox(chat_id, id) WHERE state < 2;"
 
 	"CREATE TABLE sessions ("
-	" group_id INTEGER NOT NULL REFERENCES groups(id), thread TEXT NOT NULL DEFAULT '',"
+	" group_id INTEGER NOT NULL REFERENCES groups(id), session TEXT NOT NULL DEFAULT '',"
 	" session_id TEXT NOT NULL, started_ms INTEGER NOT NULL,"
-	" PRIMARY KEY (group_id, thread)) STRICT, WITHOUT ROWID;"
+	" PRIMARY KEY (group_id, session)) STRICT, WITHOUT ROWID;"
 
 	"CREATE TABLE usage ("
 	" id INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, turn_id INTEGER REFERENCES turns(id),"

@@ -81,8 +81,9 @@ enum msg_dir {
 
 struct msg_new {
 	int64_t chat_id, group_id, sender_id; /* sender 0 = unknown */
-	const char *thread;		      /* "" = none */
-	const char *platform_id;	      /* unique within the chat; the key of dedup */
+	const char *session;	 /* key of the agent session: "" unless threads are sessions */
+	const char *thread;	 /* where the answer goes on the platform; "" = none */
+	const char *platform_id; /* unique within the chat; the key of dedup */
 	const char *text;
 	size_t text_len;
 	int64_t sent_ms; /* the platform's time */
@@ -101,12 +102,12 @@ struct msg_row { /* strings are borrowed for the call */
 	size_t text_len;
 };
 typedef void msg_fn(void *ctx, const struct msg_row *m);
-/* Pending messages of a group's thread with id > after, oldest first, at most limit. */
-int store_pending(struct store *st, int64_t group_id, const char *thread, int64_t after,
+/* Pending messages of a group's session with id > after, oldest first, at most limit. */
+int store_pending(struct store *st, int64_t group_id, const char *session, int64_t after,
 		  int64_t limit, msg_fn *fn, void *ctx, struct err *e) must_check;
-/* (group, thread) pairs that have pending messages, by the oldest message. */
-typedef void pending_fn(void *ctx, int64_t group_id, const char *thread, int64_t oldest_id);
-int store_pending_threads(struct store *st, pending_fn *fn, void *ctx, struct err *e) must_check;
+/* (group, session) pairs that have pending messages, by the oldest message. */
+typedef void pending_fn(void *ctx, int64_t group_id, const char *session, int64_t oldest_id);
+int store_pending_sessions(struct store *st, pending_fn *fn, void *ctx, struct err *e) must_check;
 /* Messages of a chat with id > after, oldest first; after < 0: the last -after rows. */
 int store_history(struct store *st, int64_t chat_id, int64_t after, int64_t limit, msg_fn *fn,
 		  void *ctx, struct err *e) must_check;
@@ -122,7 +123,7 @@ int store_message_counts(struct store *st, int64_t group_id, int64_t by_state[5]
 
 /* --- turns -------------------------------------------------------------------------------- */
 
-int store_turn_open(struct store *st, int64_t group_id, const char *thread, int64_t *turn_id,
+int store_turn_open(struct store *st, int64_t group_id, const char *session, int64_t *turn_id,
 		    struct err *e) must_check;
 /* Marks a pending message as leased to this turn. E_BUG when it is not pending. */
 int store_lease(struct store *st, int64_t turn_id, int64_t msg_id, struct err *e) must_check;
@@ -131,8 +132,8 @@ int store_answered(struct store *st, int64_t turn_id, int64_t msg_id, struct err
  * reached, to failed; fn is told of each failed one (it queues the notice). error "" = ended well. */
 int store_turn_close(struct store *st, int64_t turn_id, const char *error, bool count_try,
 		     int64_t max_tries, msg_fn *failed, void *ctx, struct err *e) must_check;
-/* Fails every pending message of a thread at once, for E_PERM-like reasons; fn as above. */
-int store_fail_pending(struct store *st, int64_t group_id, const char *thread, msg_fn *failed,
+/* Fails every pending message of a session at once, for E_PERM-like reasons; fn as above. */
+int store_fail_pending(struct store *st, int64_t group_id, const char *session, msg_fn *failed,
 		       void *ctx, struct err *e) must_check;
 /* At start: closes the turns that a crash left open, as store_turn_close does. */
 int store_recover(struct store *st, int64_t max_tries, msg_fn *failed, void *ctx,
@@ -198,11 +199,11 @@ int store_out_counts(struct store *st, int64_t by_state[5], struct err *e) must_
 
 /* --- agent sessions ----------------------------------------------------------------------- */
 
-/* The session id of a group's thread; "" when there is none. */
-int store_session_get(struct store *st, int64_t group_id, const char *thread, char out[37],
+/* The agent's own id of a group's session; "" when there is none. */
+int store_session_get(struct store *st, int64_t group_id, const char *session, char out[37],
 		      struct err *e) must_check;
 /* "" forgets it. */
-int store_session_set(struct store *st, int64_t group_id, const char *thread, const char *id,
+int store_session_set(struct store *st, int64_t group_id, const char *session, const char *id,
 		      struct err *e) must_check;
 
 #endif

@@ -6,17 +6,17 @@
 #include "store/impl.h"
 #include <string.h>
 
-int store_turn_open(struct store *st, int64_t group_id, const char *thread, int64_t *turn_id,
+int store_turn_open(struct store *st, int64_t group_id, const char *session, int64_t *turn_id,
 		    struct err *e)
 {
 	static const char sql[] =
-		"INSERT INTO turns(group_id, thread, started_ms) VALUES (?1, ?2, ?3)";
+		"INSERT INTO turns(group_id, session, started_ms) VALUES (?1, ?2, ?3)";
 	_cleanup_stmt_ sqlite3_stmt *s = store_write(st, sql, e);
 
 	if (!s)
 		return -1;
 	sqlite3_bind_int64(s, 1, group_id);
-	bind_text(s, 2, thread);
+	bind_text(s, 2, session);
 	sqlite3_bind_int64(s, 3, store_now(st));
 	if (store_done(st, s, e) < 0)
 		return -1;
@@ -109,19 +109,19 @@ int store_turn_close(struct store *st, int64_t turn_id, const char *error, bool 
 	return store_done(st, t, e);
 }
 
-int store_fail_pending(struct store *st, int64_t group_id, const char *thread, msg_fn *failed,
+int store_fail_pending(struct store *st, int64_t group_id, const char *session, msg_fn *failed,
 		       void *ctx, struct err *e)
 {
 	static const char sql[] =
-		"UPDATE messages SET state = 4 WHERE group_id = ?1 AND thread = ?2 AND state = 1";
+		"UPDATE messages SET state = 4 WHERE group_id = ?1 AND session = ?2 AND state = 1";
 	_cleanup_stmt_ sqlite3_stmt *s = store_write(st, sql, e);
 
 	if (!s)
 		return -1;
-	if (store_pending(st, group_id, thread, 0, INT64_MAX, failed, ctx, e) < 0)
+	if (store_pending(st, group_id, session, 0, INT64_MAX, failed, ctx, e) < 0)
 		return -1;
 	sqlite3_bind_int64(s, 1, group_id);
-	bind_text(s, 2, thread);
+	bind_text(s, 2, session);
 	return store_done(st, s, e);
 }
 
