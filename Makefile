@@ -134,7 +134,7 @@ build/runner/runner: $(RUNNER_SRC) $(wildcard container/runner*.h) Makefile
 		libnghttp2-dev. Install it with: container/setup.sh build))
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
-	$(Q)gcc -std=c11 $(WARN) -O2 -fstack-protector-strong -D_FORTIFY_SOURCE=3 \
+	$(Q)gcc -std=c11 -D_GNU_SOURCE $(WARN) -O2 -fstack-protector-strong -D_FORTIFY_SOURCE=3 \
 		-ffunction-sections -fdata-sections -ffile-prefix-map=$(CURDIR)=. -static \
 		-Wl,--build-id=none,--gc-sections,-z,noexecstack -s -o $@ $(RUNNER_SRC) -lnghttp2
 
@@ -175,6 +175,7 @@ valgrind: ## units under valgrind
 
 UNIT_BINS := $(UNITS:tests/unit/%.c=$(B)/unit/%)
 units: $(UNIT_BINS) # the unit test programs of this VARIANT; tests/unit/run.py runs them
+$(B)/tests/%.o: CPPFLAGS += -I$(<D)
 define unit
 $(B)/unit/$(2): $(B)/tests/unit/$(2).o $(patsubst %,$(B)/lib%.a,$(below_$(1)))
 endef

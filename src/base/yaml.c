@@ -49,7 +49,7 @@ static void node_free(struct yaml_node *n)
 	free(n);
 }
 
-void yaml_free(struct yaml *y)
+void yaml_tree_free(struct yaml *y)
 {
 	if (!y)
 		return;

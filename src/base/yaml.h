@@ -17,7 +17,12 @@ struct yaml_node; /* borrowed from it */
 struct yaml *yaml_load(const char *file, struct err *e) must_check;
 /* `name` stands for the file in errors. */
 struct yaml *yaml_parse(const char *text, size_t n, const char *name, struct err *e) must_check;
-void yaml_free(struct yaml *y);
+void yaml_tree_free(struct yaml *y);
+/* Inline, since libyaml exports a function of this very name, which ours would replace. */
+static inline void yaml_free(struct yaml *y)
+{
+	yaml_tree_free(y);
+}
 static inline void cleanup_yaml_p(struct yaml **y)
 {
 	yaml_free(*y);
