@@ -53,12 +53,12 @@ struct http_spec {
 	size_t n_headers;
 	const void *body; /* copied; NULL = none */
 	size_t body_len;
-	bool stream_body;	 /* body comes from events.send */
-	int64_t stream_len;	 /* with stream_body: Content-Length, or -1 for chunked */
-	int64_t connect_ms;	 /* 0 = 10 s */
-	int64_t idle_ms;	 /* no byte either way for so long = E_TEMP; 0 = 300 s; -1 = never */
-	int64_t total_ms;	 /* 0 = no limit */
-	size_t max_head;	 /* 0 = 64 KiB */
+	bool stream_body;   /* body comes from events.send */
+	int64_t stream_len; /* with stream_body: Content-Length, or -1 for chunked */
+	int64_t connect_ms; /* 0 = 10 s */
+	int64_t idle_ms;    /* no byte either way for so long = E_TEMP; 0 = 300 s; -1 = never */
+	int64_t total_ms;   /* 0 = no limit */
+	size_t max_head;    /* 0 = 64 KiB */
 };
 /* Starts; up-calls come from the loop only. NULL with an error for a bad spec. */
 struct http_call *http_start(struct http_client *c, const struct http_spec *s,
@@ -70,7 +70,8 @@ void http_cancel(struct http_call *call);
 
 /* Whole-response convenience on top: collects at most max bytes, then calls back once. On error status is 0 and why is set.
  * `body` is NUL-ended and valid during the call. */
-typedef void http_fetch_fn(void *ctx, int status, const char *body, size_t n, const struct err *why);
+typedef void http_fetch_fn(void *ctx, int status, const char *body, size_t n,
+			   const struct err *why);
 struct http_call *http_fetch(struct http_client *c, const struct http_spec *s, size_t max,
 			     http_fetch_fn *fn, void *ctx, struct err *e) must_check;
 
