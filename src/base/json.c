@@ -74,6 +74,10 @@ static size_t scan_step(struct scan *s, const char *p, size_t n, const char **wh
 	}
 	if (s->in_string) {
 		if (c == '\\') {
+			if (n > 1 && p[1] == 'u' && escape16(p, n) < 0) {
+				*why = "malformed escape"; /* cJSON would read it as a NUL */
+				return 0;
+			}
 			len = escape_len(p, n, &bad);
 			s->mend |= bad;
 			return len;
