@@ -17,7 +17,8 @@ struct duplex *conn_unix(struct loop *l, const char *what, const char *path,
 			 struct err *e) must_check;
 
 struct listener;
-typedef void listener_fn(void *ctx, int fd, uid_t peer_uid); /* fd is the callee's; uid -1 for TCP */
+typedef void listener_fn(void *ctx, int fd,
+			 uid_t peer_uid); /* fd is the callee's; uid -1 for TCP */
 /* A unix socket, mode 0600, made by bind to a temporary name and rename, so that a stale file is replaced
  * and a living server is refused (E_LIMIT: "another server answers on PATH"). */
 struct listener *listener_unix(struct loop *l, const char *what, const char *path, listener_fn *fn,

@@ -106,7 +106,8 @@ void loop_leave(struct loop *l, const char *what, uint64_t start)
 		l->longest_what = what;
 	}
 	if (us > SLOW_US)
-		log_warn("loop", "slow callback", "what=\"%s\" us=%llu", what, (unsigned long long)us);
+		log_warn("loop", "slow callback", "what=\"%s\" us=%llu", what,
+			 (unsigned long long)us);
 }
 
 /* --- the end of a turn ---------------------------------------------------------------------- */

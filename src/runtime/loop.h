@@ -46,11 +46,14 @@ bool timer_active(const struct timer *t);
 void timer_free(struct timer *t); /* NULL is fine */
 
 /* Readiness of a non-blocking descriptor (never owned, never closed here). */
-enum { WATCH_READ = 1, WATCH_WRITE = 2 };
-struct watch *watch_new(struct loop *l, const char *what, int fd,
-			void (*cb)(void *ctx, int events), void *ctx);
+enum {
+	WATCH_READ = 1,
+	WATCH_WRITE = 2
+};
+struct watch *watch_new(struct loop *l, const char *what, int fd, void (*cb)(void *ctx, int events),
+			void *ctx);
 void watch_set(struct watch *w, int events); /* 0 = none */
-void watch_free(struct watch *w);	     /* NULL is fine; the descriptor may be closed right after */
+void watch_free(struct watch *w); /* NULL is fine; the descriptor may be closed right after */
 
 /* Signals by self-pipe; freed with watch-like rules. */
 struct sigwatch;

@@ -188,6 +188,7 @@ static int prepare_fds(struct launch *a, struct err *e)
 static int launch(struct launch *a, pid_t *pid, int *pidfd, struct err *e)
 {
 	struct failure f = {{0}, 0};
+	sigset_t all, before;
 	int report[2];
 	ssize_t n;
 
@@ -195,12 +196,16 @@ static int launch(struct launch *a, pid_t *pid, int *pidfd, struct err *e)
 		return err_sys(e, errno, "cannot make a pipe for a child");
 	a->report = report[1];
 	a->parent = getpid();
+	/* A signal that came before the child has reset its handlers would run ours there. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
 	*pid = fork();
 	if (*pid == 0) {
 		/* 0..2 are about to be replaced: the report must not be one of them. */
 		a->report = fcntl(report[1], F_DUPFD_CLOEXEC, 3);
 		child_run(a);
 	}
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (*pid < 0)
 		err_sys(e, errno, "cannot fork");
 	close(report[1]);

@@ -14,9 +14,9 @@ struct proc_spec {
 	const char *const *argv; /* argv[0] is looked up in PATH when it has no slash */
 	const char *const *env;	 /* NULL-ended; NULL = a minimal PATH, LANG, HOME */
 	const char *cwd;	 /* NULL = as is */
-	int fds[3];		 /* stdin, stdout, stderr: a descriptor to give (not consumed), or -1 = /dev/null */
-	bool new_session;	 /* setsid */
-	bool outlive;		 /* no death signal */
+	int fds[3]; /* stdin, stdout, stderr: a descriptor to give (not consumed), or -1 = /dev/null */
+	bool new_session; /* setsid */
+	bool outlive;	  /* no death signal */
 };
 typedef void proc_exit_fn(void *ctx, int code, int signo); /* signo 0 when it exited */
 struct proc *proc_spawn(struct loop *l, const char *what, const struct proc_spec *s,
