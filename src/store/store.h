@@ -128,6 +128,9 @@ int store_turn_open(struct store *st, int64_t group_id, const char *session, int
 /* Marks a pending message as leased to this turn. E_BUG when it is not pending. */
 int store_lease(struct store *st, int64_t turn_id, int64_t msg_id, struct err *e) must_check;
 int store_answered(struct store *st, int64_t turn_id, int64_t msg_id, struct err *e) must_check;
+int store_failed(struct store *st, int64_t turn_id, int64_t msg_id, struct err *e) must_check;
+/* Back to pending: it has to be handed in again. */
+int store_unlease(struct store *st, int64_t turn_id, int64_t msg_id, struct err *e) must_check;
 /* Ends a turn: leases that are left go back to pending with one more try (count_try), or, when max_tries is
  * reached, to failed; fn is told of each failed one (it queues the notice). error "" = ended well. */
 int store_turn_close(struct store *st, int64_t turn_id, const char *error, bool count_try,

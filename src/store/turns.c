@@ -58,6 +58,22 @@ int store_answered(struct store *st, int64_t turn_id, int64_t msg_id, struct err
 	return move_one(st, sql, turn_id, msg_id, "answered", e);
 }
 
+int store_failed(struct store *st, int64_t turn_id, int64_t msg_id, struct err *e)
+{
+	static const char sql[] =
+		"UPDATE messages SET state = 4 WHERE id = ?2 AND turn_id = ?1 AND state = 2";
+
+	return move_one(st, sql, turn_id, msg_id, "failed", e);
+}
+
+int store_unlease(struct store *st, int64_t turn_id, int64_t msg_id, struct err *e)
+{
+	static const char sql[] =
+		"UPDATE messages SET state = 1 WHERE id = ?2 AND turn_id = ?1 AND state = 2";
+
+	return move_one(st, sql, turn_id, msg_id, "given back", e);
+}
+
 /* Tells of the leased messages that have no try left, then marks them failed. */
 static int fail_spent(struct store *st, int64_t turn_id, int64_t max_tries, msg_fn *failed,
 		      void *ctx, struct err *e)

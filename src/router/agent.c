@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Reading and writing stream-json; see agent.h. It must never act: the session decides what an event means.
+ */
+#include "router/agent.h"
+#include <ctype.h>
+#include <string.h>
+#include "base/str.h"
+
+static bool is(const char *a, const char *b)
+{
+	return a && streq(a, b);
+}
+
+/* What a tool does, in words a person understands; the arguments are the agent's and are cut. */
+static void tool_words(const cJSON *use, char *out, size_t cap)
+{
+	static const char *const keys[] = {"description", "command", "file_path",
+					   "pattern",	  "url",     "query"};
+	const char *name = json_peek_str(use, "name");
+	const char *what = NULL;
+
+	for (size_t i = 0; i < ARRAY_LEN(keys) && !what; i++) {
+		const cJSON *input = cJSON_GetObjectItemCaseSensitive(use, "input");
+
+		what = json_peek_str(input, keys[i]);
+	}
+	snprintf(out, cap, "%s%s%s", name ? name : "a tool", what ? ": " : "", what ? what : "");
+	out[str_utf8_floor(out, strlen(out))] = '\0';
+	for (char *p = out; *p; p++) {
+		if ((unsigned char)*p < ' ')
+			*p = ' ';
+	}
+}
+
+static void read_assistant(const cJSON *root, struct agent_event *ev)
+{
+	const cJSON *content = json_find(root, "message.content");
+	const cJSON *block;
+
+	cJSON_ArrayForEach(block, content)
+	{
+		if (!is(json_peek_str(block, "type"), "tool_use"))
+			continue;
+		tool_words(block, ev->words, sizeof(ev->words));
+		ev->text = ev->words;
+		ev->kind = AGENT_TOOL;
+		return;
+	}
+}
+
+static void read_result(const cJSON *root, struct agent_event *ev)
+{
+	const char *reason = json_peek_str(root, "terminal_reason");
+	const cJSON *errors = json_find(root, "errors");
+	const cJSON *item;
+
+	ev->kind = AGENT_RESULT;
+	ev->is_error = cJSON_IsTrue(json_find(root, "is_error"));
+	ev->aborted = reason && str_starts(reason, "aborted");
+	ev->text = json_peek_str(root, "result");
+	ev->uuids = json_find(root, "user_message_uuids");
+	cJSON_ArrayForEach(item, errors)
+	{
+		if (!cJSON_IsString(item))
+			continue;
+		if (strstr(item->valuestring, "No conversation found"))
+			ev->unknown_session = true;
+		if (!ev->text)
+			ev->text = item->valuestring;
+	}
+}
+
+static void read_system(const cJSON *root, struct agent_event *ev)
+{
+	const char *why;
+
+	if (!is(json_peek_str(root, "subtype"), "api_retry"))
+		return;
+	why = json_peek_str(root, "error");
+	snprintf(ev->words, sizeof(ev->words), "the model does not answer (%s %lld), try %lld",
+		 why ? why : "unknown", (long long)json_peek_i64(root, "error_status", 0),
+		 (long long)json_peek_i64(root, "attempt", 0));
+	ev->text = ev->words;
+	ev->kind = AGENT_RETRY;
+}
+
+static void read_lifecycle(const cJSON *root, struct agent_event *ev)
+{
+	const char *state = json_peek_str(root, "state");
+
+	ev->uuid = json_peek_str(root, "command_uuid");
+	if (!ev->uuid)
+		return;
+	if (is(state, "cancelled"))
+		ev->kind = AGENT_CANCELLED;
+	else if (is(state, "completed"))
+		ev->kind = AGENT_DROPPED;
+}
+
+int agent_parse(const char *line, size_t n, struct agent_event *ev, struct err *e)
+{
+	const char *type;
+
+	memset(ev, 0, sizeof(*ev));
+	ev->root = json_parse(line, n, AGENT_LINE_MAX, e);
+	if (!ev->root)
+		return -1;
+	if (!cJSON_IsObject(ev->root)) {
+		agent_event_free(ev);
+		return err_set(e, E_PROTO, "the agent sent a line that is no JSON object");
+	}
+	type = json_peek_str(ev->root, "type");
+	ev->session_id = json_peek_str(ev->root, "session_id");
+	if (ev->session_id && !str_is_uuid(ev->session_id))
+		ev->session_id = NULL;
+	if (is(type, "stream_event")) {
+		/* Text of a sub-agent is not text of the answer. */
+		if (is(json_peek_str(ev->root, "event.type"), "content_block_delta") &&
+		    !json_peek_str(ev->root, "parent_tool_use_id"))
+			ev->text = json_peek_str(ev->root, "event.delta.text");
+		if (ev->text)
+			ev->kind = AGENT_TEXT;
+	} else if (is(type, "assistant")) {
+		read_assistant(ev->root, ev);
+	} else if (is(type, "result")) {
+		read_result(ev->root, ev);
+	} else if (is(type, "system")) {
+		read_system(ev->root, ev);
+	} else if (is(type, "command_lifecycle")) {
+		read_lifecycle(ev->root, ev);
+	} else if (is(type, "control_response")) {
+		ev->kind = AGENT_CONTROL;
+		ev->request_id = json_peek_str(ev->root, "response.request_id");
+		ev->uuids = json_find(ev->root, "response.response.still_queued");
+	}
+	if (ev->uuids && !cJSON_IsArray(ev->uuids))
+		ev->uuids = NULL;
+	return 0;
+}
+
+void agent_event_free(struct agent_event *ev)
+{
+	cJSON_Delete(ev->root);
+	ev->root = NULL;
+}
+
+int agent_user_line(struct buf *out, const char *uuid, const char *text, size_t n, struct err *e)
+{
+	/* Worst case: every byte becomes a \u escape; asked for first, so that nothing half is written. */
+	if (!buf_reserve(out, n * 6 + 256, e))
+		return -1;
+	buf_putf(out,
+		 "{\"type\":\"user\",\"uuid\":\"%s\",\"session_id\":\"\","
+		 "\"parent_tool_use_id\":null,\"message\":{\"role\":\"user\",\"content\":",
+		 uuid);
+	json_put_str(out, text, n);
+	buf_puts(out, "}}\n");
+	return 0;
+}
+
+void agent_control_line(struct buf *out, const char *request_id, const char *subtype,
+			const char *message_uuid)
+{
+	buf_putf(out,
+		 "{\"type\":\"control_request\",\"request_id\":\"%s\",\"request\":"
+		 "{\"subtype\":\"%s\"",
+		 request_id, subtype);
+	if (message_uuid) {
+		buf_puts(out, ",\"message_uuid\":");
+		json_put_str(out, message_uuid, strlen(message_uuid));
+	}
+	buf_puts(out, "}}\n");
+}
+
+/* Keeps the rest of an unfinished line, unless it is too long already. */
+static void keep_rest(struct line_reader *r, const uint8_t *p, size_t n)
+{
+	struct err e = ERR_INIT;
+
+	if (r->skipping)
+		return;
+	r->buf.max = AGENT_LINE_MAX;
+	if (buf_add(&r->buf, p, n, &e) == 0)
+		return;
+	r->skipping = true;
+	r->skipped++;
+	buf_reset(&r->buf);
+}
+
+void line_feed(struct line_reader *r, const uint8_t *p, size_t n, line_fn *fn, void *ctx,
+	       const bool *dead)
+{
+	const uint8_t *nl;
+
+	while (n && (nl = memchr(p, '\n', n))) {
+		size_t len = (size_t)(nl - p);
+
+		if (r->skipping) {
+			r->skipping = false;
+		} else if (r->buf.len == 0) {
+			fn(ctx, (const char *)p, len); /* the usual case: no copy */
+		} else {
+			keep_rest(r, p, len);
+			if (!r->skipping)
+				fn(ctx, r->buf.p, r->buf.len);
+			if (*dead)
+				return;
+			r->skipping = false;
+			buf_reset(&r->buf);
+		}
+		if (*dead)
+			return;
+		p += len + 1;
+		n -= len + 1;
+	}
+	if (n)
+		keep_rest(r, p, n);
+}
+
+size_t agent_strip_internal(char *text)
+{
+	static const char open[] = "<internal>", close_tag[] = "</internal>";
+	char *start, *end;
+	size_t n, lead;
+
+	while ((start = strstr(text, open))) {
+		end = strstr(start, close_tag);
+		if (!end) {
+			*start = '\0';
+			break;
+		}
+		end += sizeof(close_tag) - 1;
+		memmove(start, end, strlen(end) + 1);
+	}
+	n = strlen(text);
+	while (n && isspace((unsigned char)text[n - 1]))
+		n--;
+	text[n] = '\0';
+	lead = strspn(text, " \t\r\n");
+	memmove(text, text + lead, n - lead + 1);
+	return n - lead;
+}

@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Handing in: waiting messages become leases and lines towards the agent. The first hand-in of a turn takes all that waits in one chat as one
+ * line; what comes later goes in at once, a line each. Lines are written only after the commit that made their leases durable. Each hand-in has a fresh uuid,
+ * because the agent swallows one that it has seen.
+ */
+#include "router/impl.h"
+#include <string.h>
+#include <time.h>
+#include "base/log.h"
+#include "base/str.h"
+
+#define BATCH_ROWS 200
+
+struct waiting {
+	int64_t id, chat_id;
+	char *thread, *platform_id, *line; /* line: with its header */
+	size_t len;
+};
+struct batch {
+	struct waiting rows[BATCH_ROWS];
+	size_t n;
+};
+
+/* "[Ann, 12:03Z] text": who said it, and no text can begin with a slash, which the agent would take as a command. */
+static char *with_header(const struct msg_row *m)
+{
+	char who[48];
+	struct tm tm;
+	time_t t = (time_t)(m->sent_ms / 1000);
+
+	str_copy(who, sizeof(who), m->sender[0] ? m->sender : "someone");
+	who[str_utf8_floor(who, strlen(who))] = '\0';
+	for (char *p = who; *p; p++) {
+		if ((unsigned char)*p < ' ' || strchr("[],", *p))
+			*p = ' ';
+	}
+	gmtime_r(&t, &tm);
+	return xasprintf("[%s, %02d:%02dZ] %s", who, tm.tm_hour, tm.tm_min, m->text);
+}
+
+static void collect(void *ctx, const struct msg_row *m)
+{
+	struct batch *b = ctx;
+	struct waiting *w = &b->rows[b->n++];
+
+	w->id = m->id;
+	w->chat_id = m->chat_id;
+	w->thread = xstrdup(m->thread);
+	w->platform_id = xstrdup(m->platform_id);
+	w->line = with_header(m);
+	w->len = strlen(w->line);
+}
+
+static void batch_free(struct batch *b)
+{
+	for (size_t i = 0; i < b->n; i++) {
+		free(b->rows[i].thread);
+		free(b->rows[i].platform_id);
+		free(b->rows[i].line);
+	}
+}
+
+static int lease_add(struct session *s, const struct waiting *w, const char *uuid, struct err *e)
+{
+	struct lease **end = &s->leases;
+	struct lease *l;
+
+	if (store_lease(s->r->store, s->turn_id, w->id, e) < 0)
+		return -1;
+	l = xcalloc(1, sizeof(*l));
+	l->msg_id = w->id;
+	l->platform_id = xstrdup(w->platform_id);
+	str_copy(l->uuid, sizeof(l->uuid), uuid);
+	while (*end)
+		end = &(*end)->next;
+	*end = l;
+	return 0;
+}
+
+static void write_agent(struct session *s, struct buf *b)
+{
+	struct err e = ERR_INIT;
+
+	if (!s->agent || !b->len)
+		return;
+	if (duplex_write(s->agent, b->p, b->len, &e) < 0)
+		session_drop(s, e.msg, true, s->r->o.cfg->tries);
+	buf_reset(b);
+}
+
+/* After the commit: the leases are durable, so the agent may have the lines. */
+static void flush_out(void *ctx)
+{
+	struct session *s = ctx;
+
+	s->out_armed = false;
+	if (s->state == SESSION_READY)
+		write_agent(s, &s->out);
+	buf_reset(&s->out);
+	if (s->state == SESSION_READY)
+		turn_feed(s);
+}
+
+void turn_control(struct session *s, const char *subtype, const char *uuid)
+{
+	_cleanup_(buf_free) struct buf b = {0};
+	char id[24];
+
+	snprintf(id, sizeof(id), "chela-%lld", (long long)++s->requests);
+	agent_control_line(&b, id, subtype, uuid);
+	write_agent(s, &b);
+}
+
+static void add_history(void *ctx, const struct msg_row *m)
+{
+	struct buf *b = ctx;
+	const char *who = m->dir == MSG_OUT ? "you" : m->sender;
+
+	if (m->state == MSG_LEASED || m->state == MSG_PENDING)
+		return;
+	buf_putf(b, "[%s] %.2000s\n", who, m->text);
+}
+
+/* The agent's own memory of this conversation is lost: give it ours. */
+static void put_history(struct session *s, struct buf *text)
+{
+	struct err e = ERR_INIT;
+
+	buf_puts(text, "<earlier-conversation note=\"your session could not be resumed; this is "
+		       "the recent history, for context only\">\n");
+	if (store_history(s->r->store, s->chat_id, -30, 30, add_history, text, &e) < 0)
+		router_fatal(s->r, &e);
+	buf_puts(text, "</earlier-conversation>\n");
+	s->rebuild = false;
+}
+
+static int open_turn(struct session *s, const struct waiting *first, struct err *e)
+{
+	s->chat_id = first->chat_id;
+	free(s->thread);
+	s->thread = xstrdup(first->thread);
+	s->stop_asked = s->stop_told = s->spoke = false;
+	if (store_turn_open(s->r->store, s->group.id, s->key, &s->turn_id, e) < 0)
+		return -1;
+	timer_stop(s->idle);
+	s->in_grace = false;
+	timer_start(s->limit, s->r->o.cfg->turn_ms, 0);
+	delivery_progress(s, PROGRESS_START, "");
+	return 0;
+}
+
+/* The first hand-in of a turn: all that waits in this chat, as one line. */
+static int hand_in_together(struct session *s, const struct batch *b, struct err *e)
+{
+	_cleanup_(buf_free) struct buf text = {0};
+	size_t size = 0;
+	char uuid[37];
+
+	if (open_turn(s, &b->rows[0], e) < 0)
+		return -1;
+	str_uuid4(uuid);
+	if (s->rebuild)
+		put_history(s, &text);
+	for (size_t i = 0; i < b->n; i++) {
+		const struct waiting *w = &b->rows[i];
+
+		if (w->chat_id != s->chat_id || !streq(w->thread, s->thread))
+			continue;
+		size += w->len + 1;
+		if (i && size > TURN_BATCH_MAX)
+			break;
+		if (lease_add(s, w, uuid, e) < 0)
+			return -1;
+		if (i)
+			buf_puts(&text, "\n");
+		buf_put(&text, w->line, w->len);
+	}
+	return agent_user_line(&s->out, uuid, text.p, text.len, e);
+}
+
+/* Messages that come during a turn: one line each, at once. */
+static int hand_in_each(struct session *s, const struct batch *b, struct err *e)
+{
+	char uuid[37];
+
+	for (size_t i = 0; i < b->n && s->out.len < TURN_BATCH_MAX; i++) {
+		const struct waiting *w = &b->rows[i];
+
+		if (w->chat_id != s->chat_id || !streq(w->thread, s->thread))
+			continue;
+		str_uuid4(uuid);
+		if (lease_add(s, w, uuid, e) < 0 ||
+		    agent_user_line(&s->out, uuid, w->line, w->len, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+void turn_feed(struct session *s)
+{
+	struct err e = ERR_INIT;
+	struct batch *b;
+	int rc;
+
+	if (s->state != SESSION_READY || !s->agent || s->stop_asked || s->out_armed ||
+	    duplex_pending(s->agent) > s->agent->high_water)
+		return;
+	b = xcalloc(1, sizeof(*b));
+	rc = store_pending(s->r->store, s->group.id, s->key, 0, BATCH_ROWS, collect, b, &e);
+	if (rc == 0 && b->n)
+		rc = s->turn_id ? hand_in_each(s, b, &e) : hand_in_together(s, b, &e);
+	batch_free(b);
+	free(b);
+	if (rc < 0) {
+		router_fatal(s->r, &e);
+	} else if (s->out.len) {
+		s->out_armed = true;
+		store_after_commit(s->r->store, flush_out, s);
+	}
+}

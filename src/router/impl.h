@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The router's insides, shared by the files of this folder only.
+ */
+#ifndef CHELA_ROUTER_IMPL_H
+#define CHELA_ROUTER_IMPL_H
+#include "door/door.h"
+#include "router/agent.h"
+#include "router/router.h"
+
+#define ROUTER_MAX_CHANNELS 8
+#define INBOUND_TEXT_MAX    ((size_t)256 << 10) /* bytes of one incoming message */
+#define TURN_BATCH_MAX	    ((size_t)512 << 10) /* bytes of waiting messages handed in as one */
+
+enum session_state {
+	SESSION_IDLE,	  /* no sandbox */
+	SESSION_WAITING,  /* in the queue for one of max_live places, or for a back-off to pass */
+	SESSION_STARTING, /* the warden was asked; until the agent's stream is there */
+	SESSION_READY,	  /* the agent waits for work, or works when turn_id != 0 */
+	SESSION_STOPPING, /* asked to end; until the warden says so */
+};
+
+/* One message in the agent's hands. */
+struct lease {
+	struct lease *next;
+	int64_t msg_id;
+	bool done;     /* the agent says so; its result must name it */
+	char uuid[37]; /* of the line it was handed in with; shared by messages of one batch */
+	char *platform_id;
+};
+
+struct session {
+	struct session *next;
+	struct router *r;
+	struct group_row group;
+	char key[65]; /* session key within the group */
+	enum session_state state;
+	int64_t since_ms;
+	/* sandbox */
+	uint64_t sandbox; /* the warden's id; 0 = none */
+	struct door *door;
+	struct duplex *agent;
+	struct line_reader lines;
+	bool no_lines; /* stop feeding: the agent's stream is not ours any more */
+	char session_id[37];
+	bool resuming;
+	bool rebuild;	 /* put recent history before the next message: the old session is lost */
+	char why[200];	 /* last trouble, in words */
+	bool drop_count; /* how the turn is to end once the sandbox is gone */
+	int64_t drop_tries;
+	int failures;	 /* in a row, for the back-off */
+	bool told_delay; /* the chat knows that we are late */
+	bool queued;
+	struct session *next_queued;
+	/* turn */
+	int64_t turn_id; /* 0 = none */
+	int64_t chat_id; /* where this turn's answers go; kept after the turn for tools */
+	char *thread;
+	struct lease *leases;
+	struct buf out; /* lines that wait for the commit */
+	bool out_armed;
+	bool in_grace; /* limit runs for an interrupt, not for the turn */
+	bool stop_asked;
+	bool stop_told;
+	char stop_words[120]; /* what the chat is told when stop_asked */
+	bool spoke;	      /* a tool sent something to the chat in this turn */
+	int64_t requests;     /* control requests so far */
+	struct timer *retry;  /* back-off, start limit */
+	struct timer *limit;  /* turn limit, then the grace after an interrupt */
+	struct timer *idle;
+	struct timer *late; /* when it fires, the chat is told that we are late */
+};
+
+struct lane; /* delivery of one chat */
+
+struct settled {
+	int64_t chat_id;
+	char *platform_id;
+	bool failed;
+};
+
+struct ask {
+	struct ask *next;
+	warden_status_fn *fn;
+	void *ctx;
+};
+
+struct router {
+	struct router_opts o;
+	struct loop *loop;
+	struct store *store;
+	struct warden *warden;
+	struct gateway *gateway;
+	struct channel chans[ROUTER_MAX_CHANNELS];
+	size_t n_chans;
+	struct channel_up up;
+	struct session *sessions;
+	struct session *queue, **queue_tail;
+	struct lane *lanes;
+	struct settled *settled;
+	size_t n_settled, cap_settled;
+	bool settle_armed;
+	struct ask *asks;
+	struct turn_hook *hook;
+	bool fatal;
+};
+
+/* router.c: the one way out of trouble that memory and disk cannot agree on. Safe to call many times. */
+void router_fatal(struct router *r, const struct err *why);
+struct channel *router_chan_of(struct router *r, const char *name);
+
+/* inbox.c */
+void inbox_init(struct channel_up *up);
+
+/* session.c: sandbox and states */
+struct session *session_get(struct router *r, const struct group_row *g, const char *key);
+void session_free(struct session *s);
+/* There may be work: begins or feeds a turn, or sees to it that a sandbox comes. */
+void session_wake(struct session *s);
+/* Ends the sandbox; once it is gone, leases go back, counted as a try when count is set (max_tries 0: failed at once). */
+void session_drop(struct session *s, const char *why, bool count, int64_t max_tries);
+void session_set_state(struct session *s, enum session_state st);
+void session_stop_sandbox(struct session *s);
+/* The oldest waiting message's chat; false when nothing waits. */
+bool session_waiting_chat(struct session *s, int64_t *chat_id, char *thread, size_t cap);
+/* queue.c calls it when there is a place. */
+void session_start(struct session *s);
+/* Warden up-calls, found by sandbox id. */
+extern const struct warden_events router_warden_events;
+
+/* queue.c: places for live sandboxes */
+void queue_push(struct session *s);
+void queue_remove(struct session *s);
+/* Gives free places to who waits longest; makes room by stopping a session that does nothing. */
+void queue_run(struct router *r);
+
+/* handin.c */
+/* Leases what waits (for this turn's chat) and queues the lines; written after the commit. */
+void turn_feed(struct session *s);
+/* One control request to the agent; uuid may be NULL. */
+void turn_control(struct session *s, const char *subtype, const char *uuid);
+
+/* turn.c: results and ends */
+void turn_line(void *ctx, const char *line, size_t n);
+/* Leases back to pending (or failed when spent); closes the turn. */
+void turn_abort(struct session *s, const char *why, bool count, int64_t max_tries);
+/* Asks the agent to stop; words go to the chat when it has. */
+void turn_interrupt(struct session *s, const char *words);
+
+/* delivery.c */
+/* Something may wait for this chat. */
+void delivery_kick(struct router *r, int64_t chat_id);
+void delivery_channel_ready(struct router *r, struct channel *c);
+void delivery_sent(struct router *r, struct channel *c, int64_t outbox_id, const char *platform_id,
+		   const struct err *why);
+void delivery_free(struct router *r);
+/* Writes an outbox row in the open transaction and kicks after the commit. */
+void delivery_post(struct router *r, const struct out_new *o);
+/* A one-line notice of ours to a chat. */
+void delivery_notice(struct router *r, int64_t chat_id, int64_t group_id, const char *thread,
+		     const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+/* Tells the channel, after the commit, that a message is done. */
+void delivery_settled(struct router *r, int64_t chat_id, const char *platform_id, bool failed);
+/* Signs of life to the chat of a session. */
+void delivery_progress(struct session *s, enum progress_kind kind, const char *text);
+
+/* one notice for many failed messages of one chat */
+struct fail_notice {
+	struct router *r;
+	const char *why;
+	int64_t chat_id, group_id, count;
+	char thread[128];
+};
+void fail_notice_add(void *ctx, const struct msg_row *m); /* a msg_fn */
+void fail_notice_end(struct fail_notice *f);
+
+/* tools.c */
+extern const struct mcp_tool router_tools[];
+extern const size_t router_n_tools;
+
+#endif

@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Wiring of the router: channels, gateway, warden and sessions, from start to stop; see router.h.
+ */
+#include "router/impl.h"
+#include <string.h>
+#include "base/log.h"
+#include "base/str.h"
+
+void router_fatal(struct router *r, const struct err *why)
+{
+	if (r->fatal)
+		return;
+	r->fatal = true;
+	log_error("router", "cannot go on", "code=%s err=\"%s\"", err_word(why->code), why->msg);
+	r->o.fatal(r->o.ctx, why);
+}
+
+static void turn_end_hook(void *ctx)
+{
+	struct router *r = ctx;
+	struct err e = ERR_INIT;
+
+	if (!r->fatal && store_commit(r->store, &e) < 0)
+		router_fatal(r, &e);
+}
+
+static void on_usage(void *peer, const struct usage *u)
+{
+	struct session *s = peer;
+	struct err e = ERR_INIT;
+	struct usage_new n = {
+		.turn_id = s->turn_id,
+		.group_id = s->group.id,
+		.model = u->model,
+		.input = u->input_tokens,
+		.output = u->output_tokens,
+		.cache_read = u->cache_read_tokens,
+		.cache_write = u->cache_write_tokens,
+		.status = u->status,
+	};
+
+	log_debug("model", "call", "group=%s model=%s status=%d in=%lld out=%lld first_us=%lld",
+		  s->group.name, u->model, u->status, (long long)u->input_tokens,
+		  (long long)u->output_tokens, (long long)u->first_byte_us);
+	if (store_usage_add(s->r->store, &n, &e) < 0)
+		router_fatal(s->r, &e);
+}
+
+static void on_refused(void *peer, const char *what, const char *why)
+{
+	struct session *s = peer;
+
+	log_warn("door", "refused", "group=%s what=\"%s\" why=\"%s\"", s->group.name, what, why);
+}
+
+static void open_gateway(struct router *r)
+{
+	const struct config *cfg = r->o.cfg;
+	struct gateway_opts g = {
+		.base_url = cfg->model_base_url,
+		.ca_file = cfg->model_ca_file[0] ? cfg->model_ca_file : NULL,
+		.key = r->o.key,
+		.oauth = r->o.oauth,
+		.tools = router_tools,
+		.n_tools = router_n_tools,
+		.on_usage = on_usage,
+		.on_refused = on_refused,
+	};
+
+	r->gateway = gateway_new(r->loop, &g);
+}
+
+static int open_channels(struct router *r, struct err *e)
+{
+	inbox_init(&r->up);
+	for (const struct channel_ops *const *ops = channel_registry; *ops; ops++) {
+		struct channel *c = &r->chans[r->n_chans];
+
+		if (r->n_chans == ROUTER_MAX_CHANNELS)
+			return err_set(e, E_BUG, "more than %d channels", ROUTER_MAX_CHANNELS);
+		*c = (struct channel){.ops = *ops, .loop = r->loop, .up = &r->up, .up_ctx = r};
+		if (store_out_recover(r->store, (*ops)->name, (*ops)->caps & CHAN_RESEND, e) < 0 ||
+		    (*ops)->open(c, e) < 0)
+			return err_wrap(e, "opening channel %s", (*ops)->name);
+		r->n_chans++;
+	}
+	return 0;
+}
+
+static void kick_chat(void *ctx, int64_t chat_id)
+{
+	delivery_kick(ctx, chat_id);
+}
+
+struct wake_list {
+	struct router *r;
+	int64_t group_id[1024];
+	char key[1024][65];
+	size_t n;
+};
+
+static void note_waiting(void *ctx, int64_t group_id, const char *session, int64_t oldest_id)
+{
+	struct wake_list *w = ctx;
+
+	(void)oldest_id;
+	if (w->n == ARRAY_LEN(w->group_id))
+		return; /* the rest is woken as places become free: see wake_all */
+	w->group_id[w->n] = group_id;
+	str_copy(w->key[w->n++], sizeof(w->key[0]), session);
+}
+
+static void wake_group(void *ctx, const struct group_row *g)
+{
+	struct wake_list *w = ctx;
+
+	for (size_t i = 0; i < w->n; i++) {
+		if (w->group_id[i] == g->id)
+			session_wake(session_get(w->r, g, w->key[i]));
+	}
+}
+
+/* What waited when we stopped, oldest first, goes on. */
+static int wake_all(struct router *r, struct err *e)
+{
+	struct wake_list *w = xcalloc(1, sizeof(*w));
+	int rc;
+
+	w->r = r;
+	rc = store_pending_sessions(r->store, note_waiting, w, e);
+	if (rc == 0)
+		rc = store_group_each(r->store, wake_group, w, e);
+	free(w);
+	return rc;
+}
+
+static int recover(struct router *r, struct err *e)
+{
+	struct fail_notice f = {
+		.r = r,
+		.why = "the server stopped each time while this was being answered",
+	};
+
+	if (store_recover(r->store, r->o.cfg->tries, fail_notice_add, &f, e) < 0)
+		return -1;
+	fail_notice_end(&f);
+	return 0;
+}
+
+struct router *router_new(const struct router_opts *o, struct err *e)
+{
+	struct router *r = xcalloc(1, sizeof(*r));
+	struct group_row main_group;
+
+	r->o = *o;
+	r->loop = o->loop;
+	r->store = o->store;
+	r->queue_tail = &r->queue;
+	r->hook = loop_on_turn_end(r->loop, "store commit", turn_end_hook, r);
+	r->warden = warden_new(r->loop, o->warden_fd, &router_warden_events, r);
+	open_gateway(r);
+	if (store_group_ensure(r->store, "main", true, &main_group, e) < 0 ||
+	    open_channels(r, e) < 0 || recover(r, e) < 0 ||
+	    store_out_chats(r->store, kick_chat, r, e) < 0 || wake_all(r, e) < 0 ||
+	    store_commit(r->store, e) < 0) {
+		router_free(r);
+		return NULL;
+	}
+	return r;
+}
+
+/* A stop is nobody's fault: leases go back without a try counted. */
+static void stop_sessions(struct router *r)
+{
+	for (struct session *s = r->sessions; s; s = s->next) {
+		turn_abort(s, "the server was stopped", false, INT64_MAX);
+		if (s->state == SESSION_STARTING || s->state == SESSION_READY)
+			session_stop_sandbox(s);
+	}
+}
+
+void router_free(struct router *r)
+{
+	struct err e = ERR_INIT;
+
+	if (!r->fatal) {
+		stop_sessions(r);
+		if (store_commit(r->store, &e) < 0)
+			log_error("router", "last commit failed", "err=\"%s\"", e.msg);
+	}
+	while (r->sessions) {
+		struct session *s = r->sessions;
+
+		r->sessions = s->next;
+		session_free(s);
+	}
+	for (size_t i = 0; i < r->n_chans; i++)
+		r->chans[i].ops->close(&r->chans[i]);
+	delivery_free(r);
+	store_forget(r->store, r);
+	while (r->asks) {
+		struct ask *a = r->asks;
+
+		r->asks = a->next;
+		free(a);
+	}
+	gateway_free(r->gateway);
+	warden_free(r->warden);
+	turn_hook_free(r->hook);
+	free(r);
+}
+
+struct channel *router_channel(struct router *r, const char *name)
+{
+	for (size_t i = 0; i < r->n_chans; i++) {
+		if (streq(r->chans[i].ops->name, name))
+			return &r->chans[i];
+	}
+	return NULL;
+}
+
+static const char *state_word(const struct session *s)
+{
+	switch (s->state) {
+	case SESSION_IDLE:
+		return "idle";
+	case SESSION_WAITING:
+		return "waiting";
+	case SESSION_STARTING:
+		return "starting";
+	case SESSION_READY:
+		return s->turn_id ? "working" : "ready";
+	case SESSION_STOPPING:
+		return "stopping";
+	}
+	return "unknown";
+}
+
+void router_each_session(struct router *r, session_status_fn *fn, void *ctx)
+{
+	for (struct session *s = r->sessions; s; s = s->next) {
+		struct session_status st = {
+			.state = state_word(s),
+			.since_ms = loop_now(r->loop) - s->since_ms,
+		};
+
+		str_copy(st.group, sizeof(st.group), s->group.name);
+		str_copy(st.why, sizeof(st.why), s->why);
+		for (const struct lease *l = s->leases; l; l = l->next)
+			st.leased++;
+		fn(ctx, &st);
+	}
+}
+
+void router_ask_warden(struct router *r, warden_status_fn *fn, void *ctx)
+{
+	struct ask *a = xcalloc(1, sizeof(*a));
+
+	*a = (struct ask){r->asks, fn, ctx};
+	r->asks = a;
+	warden_ask_status(r->warden);
+}
+
+void router_forget_ask(struct router *r, const void *ctx)
+{
+	for (struct ask **p = &r->asks; *p;) {
+		struct ask *a = *p;
+
+		if (a->ctx == ctx) {
+			*p = a->next;
+			free(a);
+		} else {
+			p = &a->next;
+		}
+	}
+}
+
+bool router_is_demo(const struct router *r)
+{
+	return gateway_is_demo(r->gateway);
+}

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The router: from a stored message to a stored answer. Owns the channels, the sessions of all groups, the queue for sandboxes
+ * and the delivery of what is to be sent. The floor above (main, admin) wires it and asks it questions; channels reach it by their up-calls.
+ */
+#ifndef CHELA_ROUTER_ROUTER_H
+#define CHELA_ROUTER_ROUTER_H
+#include "channels/channel.h"
+#include "gateway/gateway.h"
+#include "policy/config.h"
+#include "runtime/loop.h"
+#include "store/store.h"
+#include "warden/warden.h"
+
+struct router;
+
+struct router_opts {
+	struct loop *loop;
+	struct store *store;
+	const struct clock *clk;
+	const struct config *cfg;
+	int warden_fd;		    /* taken */
+	const struct secret *key;   /* for the gateway; NULL = none */
+	const struct secret *oauth; /* the same */
+	/* The server cannot go on: restart (exec) is the way out. Called once, from the loop. */
+	void (*fatal)(void *ctx, const struct err *why);
+	void *ctx;
+};
+/* Recovers what a crash left, opens the channels, wakes the groups that have messages waiting. */
+struct router *router_new(const struct router_opts *o, struct err *e) must_check;
+/* Graceful: hands leases back without counting a try, stops the sandboxes, closes the channels. */
+void router_free(struct router *r);
+
+/* The opened channel of that name, or NULL. */
+struct channel *router_channel(struct router *r, const char *name);
+
+struct session_status {
+	char group[65];
+	const char *state; /* "idle", "waiting", "starting", "ready", "working", "stopping" */
+	char why[200];	   /* what it waits for, or "" */
+	int64_t leased;	   /* messages in the agent's hands */
+	int64_t since_ms;  /* in this state for so long */
+};
+typedef void session_status_fn(void *ctx, const struct session_status *s);
+void router_each_session(struct router *r, session_status_fn *fn, void *ctx);
+/* Asks the warden; fn is called once, later. */
+typedef void warden_status_fn(void *ctx, const struct warden_status *s);
+void router_ask_warden(struct router *r, warden_status_fn *fn, void *ctx);
+void router_forget_ask(struct router *r, const void *ctx);
+bool router_is_demo(const struct router *r);
+
+#endif

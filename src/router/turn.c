@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * A turn: from the first message handed to the agent until none is left in its hands. Owns the leases and
+ * reads the agent's events. The rule that everything hangs on: a message is answered when a result line names the line it was handed in with
+ * (or when that is in doubt, handed in again), and the answer, the outbox row, the states and the session id are one transaction.
+ * */
+#include "router/impl.h"
+#include <string.h>
+#include "base/log.h"
+#include "base/str.h"
+
+#define REPLY_MAX	((size_t)256 << 10)
+#define INTERRUPT_GRACE 10000 /* ms for the agent to stop when asked */
+
+static void turn_lease_unlink(struct session *s, struct lease *l)
+{
+	struct lease **p = &s->leases;
+
+	while (*p != l)
+		p = &(*p)->next;
+	*p = l->next;
+	free(l->platform_id);
+	free(l);
+}
+
+static void free_leases(struct session *s)
+{
+	while (s->leases)
+		turn_lease_unlink(s, s->leases);
+}
+
+/* --- the end of messages and turns -------------------------------------------------------- */
+
+static void turn_ended(struct session *s)
+{
+	s->turn_id = 0;
+	free_leases(s);
+	timer_stop(s->limit);
+	s->in_grace = false;
+	s->stop_asked = false;
+	delivery_progress(s, PROGRESS_END, "");
+}
+
+void turn_abort(struct session *s, const char *why, bool count, int64_t max_tries)
+{
+	struct fail_notice f = {.r = s->r, .why = s->stop_asked ? s->stop_words : why};
+	struct err e = ERR_INIT;
+
+	buf_reset(&s->out);
+	if (!s->turn_id)
+		return;
+	/* Who asked to stop wants no second try. */
+	if (s->stop_asked)
+		max_tries = 0;
+	if (store_turn_close(s->r->store, s->turn_id, why, count || s->stop_asked, max_tries,
+			     fail_notice_add, &f, &e) < 0)
+		router_fatal(s->r, &e);
+	else
+		fail_notice_end(&f);
+	turn_ended(s);
+}
+
+/* When no lease is left, the turn is over; the next one may begin. */
+static void close_if_done(struct session *s)
+{
+	struct err e = ERR_INIT;
+
+	if (s->leases || !s->turn_id)
+		return;
+	if (store_turn_close(s->r->store, s->turn_id, "", false, 0, NULL, NULL, &e) < 0) {
+		router_fatal(s->r, &e);
+		return;
+	}
+	turn_ended(s);
+	session_set_state(s, SESSION_READY);
+	timer_start(s->idle, s->r->o.cfg->idle_stop_ms, 0);
+	turn_feed(s);
+	queue_run(s->r);
+}
+
+static void end_lease(struct session *s, struct lease *l, bool failed)
+{
+	struct err e = ERR_INIT;
+	int rc = failed ? store_failed(s->r->store, s->turn_id, l->msg_id, &e)
+			: store_answered(s->r->store, s->turn_id, l->msg_id, &e);
+
+	if (rc < 0)
+		router_fatal(s->r, &e);
+	delivery_settled(s->r, s->chat_id, l->platform_id, failed);
+	turn_lease_unlink(s, l);
+}
+
+static bool names(const cJSON *uuids, const char *uuid)
+{
+	const cJSON *u;
+
+	cJSON_ArrayForEach(u, uuids)
+	{
+		if (cJSON_IsString(u) && streq(u->valuestring, uuid))
+			return true;
+	}
+	return false;
+}
+
+/* Ends the leases that a result names; without a list those that the agent called done. Returns how many. */
+static size_t end_covered(struct session *s, const cJSON *uuids, bool failed)
+{
+	size_t n = 0;
+
+	for (struct lease *l = s->leases, *next; l; l = next) {
+		next = l->next;
+		if (uuids ? !names(uuids, l->uuid) : !l->done)
+			continue;
+		end_lease(s, l, failed);
+		n++;
+	}
+	return n;
+}
+
+/* Lines that the agent called done and that no result named: it will not answer them, so they are handed in again. */
+static void take_back_done(struct session *s)
+{
+	struct err e = ERR_INIT;
+
+	for (struct lease *l = s->leases, *next; l; l = next) {
+		next = l->next;
+		if (!l->done)
+			continue;
+		log_warn("turn", "handed in again", "group=%s message=%lld", s->group.name,
+			 (long long)l->msg_id);
+		if (store_unlease(s->r->store, s->turn_id, l->msg_id, &e) < 0)
+			router_fatal(s->r, &e);
+		turn_lease_unlink(s, l);
+	}
+}
+
+static void post_reply(struct session *s, const char *result)
+{
+	_cleanup_free_ char *text = xstrdup(result ? result : "");
+	size_t n = agent_strip_internal(text);
+	struct out_new o = {
+		.chat_id = s->chat_id,
+		.group_id = s->group.id,
+		.turn_id = s->turn_id,
+		.thread = s->thread,
+		.text = text,
+		.kind = OUT_REPLY,
+	};
+
+	if (n > REPLY_MAX) {
+		text[str_utf8_floor(text, REPLY_MAX)] = '\0';
+		delivery_post(s->r, &o);
+		delivery_notice(s->r, s->chat_id, s->group.id, s->thread,
+				"The answer was cut: it had %zu bytes.", n);
+	} else if (n) {
+		delivery_post(s->r, &o);
+	} else if (!s->spoke) {
+		delivery_notice(s->r, s->chat_id, s->group.id, s->thread, "Done, without words.");
+	}
+}
+
+static void tell_stopped(struct session *s)
+{
+	if (s->stop_told)
+		return;
+	s->stop_told = true;
+	delivery_notice(s->r, s->chat_id, s->group.id, s->thread, "%s", s->stop_words);
+}
+
+static void session_is_lost(struct session *s)
+{
+	struct err e = ERR_INIT;
+	int64_t chat = s->chat_id;
+	char thread[128] = "";
+
+	if (store_session_set(s->r->store, s->group.id, s->key, "", &e) < 0) {
+		router_fatal(s->r, &e);
+		return;
+	}
+	if (s->turn_id || session_waiting_chat(s, &chat, thread, sizeof(thread)))
+		delivery_notice(s->r, chat, s->group.id, s->turn_id ? s->thread : thread,
+				"Our earlier session could not be resumed. I start a new one and "
+				"take the recent messages along.");
+	s->rebuild = true;
+	session_drop(s, "the earlier session is gone", false, s->r->o.cfg->tries);
+	s->failures = 0;
+}
+
+static void on_result(struct session *s, const struct agent_event *ev)
+{
+	struct err e = ERR_INIT;
+	bool stopped = ev->aborted && s->stop_asked;
+	size_t n;
+
+	if (ev->unknown_session && s->resuming) {
+		session_is_lost(s);
+		return;
+	}
+	n = end_covered(s, ev->uuids, ev->is_error);
+	if (stopped)
+		tell_stopped(s);
+	else if (n && ev->is_error)
+		delivery_notice(s->r, s->chat_id, s->group.id, s->thread,
+				"I could not answer: %.400s",
+				ev->text ? ev->text : "no reason given");
+	else if (n || (!ev->is_error && s->chat_id && ev->text && ev->text[0]))
+		post_reply(
+			s,
+			ev->text); /* also when the agent spoke by itself: a task of its own ended */
+	if (n && !ev->is_error && ev->session_id &&
+	    store_session_set(s->r->store, s->group.id, s->key, ev->session_id, &e) < 0)
+		router_fatal(s->r, &e);
+	take_back_done(s);
+	s->failures = 0;
+	s->spoke = false;
+	close_if_done(s);
+}
+
+static void on_cancelled(struct session *s, const char *uuid, bool cancelled)
+{
+	for (struct lease *l = s->leases, *next; l; l = next) {
+		next = l->next;
+		if (!streq(l->uuid, uuid))
+			continue;
+		if (cancelled && s->stop_asked) {
+			tell_stopped(s);
+			end_lease(s, l, true);
+		} else {
+			l->done = true;
+		}
+	}
+	close_if_done(s);
+}
+
+static void cancel_queued(struct session *s, const struct agent_event *ev)
+{
+	const cJSON *u;
+
+	if (!s->stop_asked)
+		return;
+	cJSON_ArrayForEach(u, ev->uuids)
+	{
+		if (cJSON_IsString(u) && str_is_uuid(u->valuestring))
+			turn_control(s, "cancel_async_message", u->valuestring);
+	}
+}
+
+void turn_line(void *ctx, const char *line, size_t n)
+{
+	struct session *s = ctx;
+	struct agent_event ev;
+	struct err e = ERR_INIT;
+
+	if (n == 0)
+		return;
+	if (agent_parse(line, n, &ev, &e) < 0) {
+		log_warn("turn", "bad line", "group=%s err=\"%s\"", s->group.name, e.msg);
+		return;
+	}
+	switch (ev.kind) {
+	case AGENT_TEXT:
+		delivery_progress(s, PROGRESS_TEXT, ev.text);
+		break;
+	case AGENT_TOOL:
+	case AGENT_RETRY:
+		delivery_progress(s, PROGRESS_TOOL, ev.text);
+		break;
+	case AGENT_RESULT:
+		on_result(s, &ev);
+		break;
+	case AGENT_CANCELLED:
+	case AGENT_DROPPED:
+		on_cancelled(s, ev.uuid, ev.kind == AGENT_CANCELLED);
+		break;
+	case AGENT_CONTROL:
+		cancel_queued(s, &ev);
+		break;
+	case AGENT_OTHER:
+		break;
+	}
+	agent_event_free(&ev);
+}
+
+void turn_interrupt(struct session *s, const char *words)
+{
+	struct fail_notice f = {.r = s->r, .why = "stopped before it began."};
+	struct err e = ERR_INIT;
+
+	if (s->turn_id && s->stop_asked)
+		return;
+	if (!s->turn_id) {
+		if (store_fail_pending(s->r->store, s->group.id, s->key, fail_notice_add, &f, &e) <
+		    0)
+			router_fatal(s->r, &e);
+		else
+			fail_notice_end(&f);
+		return;
+	}
+	s->stop_asked = true;
+	snprintf(s->stop_words, sizeof(s->stop_words), "%s", words);
+	if (s->state != SESSION_READY)
+		return; /* it ends anyway; turn_abort uses the words */
+	turn_control(s, "interrupt", NULL);
+	s->in_grace = true;
+	timer_start(s->limit, INTERRUPT_GRACE, 0);
+}
