@@ -45,6 +45,19 @@ class HashingFile:
         return self.out.write(data)
 
 
+class HashingReader:
+    """A file to read that knows the SHA-256 of what went through it."""
+
+    def __init__(self, source):
+        self.source = source
+        self.sha256 = hashlib.sha256()
+
+    def read(self, size=-1):
+        data = self.source.read(size)
+        self.sha256.update(data)
+        return data
+
+
 def entry(name, kind, mode, size=0):
     info = tarfile.TarInfo(name)
     info.type, info.mode, info.size, info.mtime = kind, mode, size, EPOCH
@@ -99,19 +112,6 @@ def cmd_claude(tgz, out_path, lock, key, integrity):
                  "fix: pin a version whose platform package ships the native binary")
     with open(out_path + ".json", "w") as out:
         json.dump(notes, out, sort_keys=True)
-
-
-class HashingReader:
-    """A file to read that knows the SHA-256 of what went through it."""
-
-    def __init__(self, source):
-        self.source = source
-        self.sha256 = hashlib.sha256()
-
-    def read(self, size=-1):
-        data = self.source.read(size)
-        self.sha256.update(data)
-        return data
 
 
 def cmd_runner(binary, out_path):
