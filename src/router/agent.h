@@ -47,17 +47,6 @@ int agent_user_line(struct buf *out, const char *uuid, const char *text, size_t 
 void agent_control_line(struct buf *out, const char *request_id, const char *subtype,
 			const char *message_uuid);
 
-/* Collects lines from a byte stream; a line over AGENT_LINE_MAX is skipped and counted. */
-struct line_reader {
-	struct buf buf;
-	bool skipping;
-	int64_t skipped;
-};
-typedef void line_fn(void *ctx, const char *line, size_t n);
-/* Calls fn for each complete line. fn may return with the reader freed only if it sets *dead. */
-void line_feed(struct line_reader *r, const uint8_t *p, size_t n, line_fn *fn, void *ctx,
-	       const bool *dead);
-
 /* Removes each <internal>...</internal> part (an unclosed one reaches to the end) and white space around; in place; returns the new length. */
 size_t agent_strip_internal(char *text);
 

@@ -4,6 +4,7 @@
  */
 #ifndef CHELA_ROUTER_IMPL_H
 #define CHELA_ROUTER_IMPL_H
+#include "base/lines.h"
 #include "door/door.h"
 #include "router/agent.h"
 #include "router/router.h"

@@ -7,6 +7,8 @@
 #include "base/log.h"
 #include "base/str.h"
 
+#define COMMIT_ROUNDS 16 /* commits in one turn of the loop before others get their turn */
+
 void router_fatal(struct router *r, const struct err *why)
 {
 	if (r->fatal)
@@ -21,8 +23,15 @@ static void turn_end_hook(void *ctx)
 	struct router *r = ctx;
 	struct err e = ERR_INIT;
 
-	if (!r->fatal && store_commit(r->store, &e) < 0)
-		router_fatal(r, &e);
+	/* What waited for the commit may write again: all of it is durable before the loop sleeps. */
+	for (int round = 0; !r->fatal && store_dirty(r->store); round++) {
+		if (round == COMMIT_ROUNDS) {
+			loop_defer(r->loop, "store commit", turn_end_hook, r);
+			return;
+		}
+		if (store_commit(r->store, &e) < 0)
+			router_fatal(r, &e);
+	}
 }
 
 static void on_usage(void *peer, const struct usage *u)
@@ -95,9 +104,11 @@ static void kick_chat(void *ctx, int64_t chat_id)
 
 struct wake_list {
 	struct router *r;
-	int64_t group_id[1024];
-	char key[1024][65];
-	size_t n;
+	struct waiting_session {
+		int64_t group_id;
+		char key[65];
+	} * list;
+	size_t n, cap;
 };
 
 static void note_waiting(void *ctx, int64_t group_id, const char *session, int64_t oldest_id)
@@ -105,10 +116,12 @@ static void note_waiting(void *ctx, int64_t group_id, const char *session, int64
 	struct wake_list *w = ctx;
 
 	(void)oldest_id;
-	if (w->n == ARRAY_LEN(w->group_id))
-		return; /* the rest is woken as places become free: see wake_all */
-	w->group_id[w->n] = group_id;
-	str_copy(w->key[w->n++], sizeof(w->key[0]), session);
+	if (w->n == w->cap) {
+		w->cap = w->cap ? w->cap * 2 : 64;
+		w->list = xrealloc(w->list, w->cap * sizeof(*w->list));
+	}
+	w->list[w->n].group_id = group_id;
+	str_copy(w->list[w->n++].key, sizeof(w->list[0].key), session);
 }
 
 static void wake_group(void *ctx, const struct group_row *g)
@@ -116,22 +129,20 @@ static void wake_group(void *ctx, const struct group_row *g)
 	struct wake_list *w = ctx;
 
 	for (size_t i = 0; i < w->n; i++) {
-		if (w->group_id[i] == g->id)
-			session_wake(session_get(w->r, g, w->key[i]));
+		if (w->list[i].group_id == g->id)
+			session_wake(session_get(w->r, g, w->list[i].key));
 	}
 }
 
 /* What waited when we stopped, oldest first, goes on. */
 static int wake_all(struct router *r, struct err *e)
 {
-	struct wake_list *w = xcalloc(1, sizeof(*w));
-	int rc;
+	struct wake_list w = {.r = r};
+	int rc = store_pending_sessions(r->store, note_waiting, &w, e);
 
-	w->r = r;
-	rc = store_pending_sessions(r->store, note_waiting, w, e);
 	if (rc == 0)
-		rc = store_group_each(r->store, wake_group, w, e);
-	free(w);
+		rc = store_group_each(r->store, wake_group, &w, e);
+	free(w.list);
 	return rc;
 }
 

@@ -32,6 +32,7 @@ struct session *session_get(struct router *r, const struct group_row *g, const c
 	s->r = r;
 	s->group = *g;
 	str_copy(s->key, sizeof(s->key), key);
+	s->lines.max = AGENT_LINE_MAX;
 	s->retry = timer_new(r->loop, "session retry", on_retry, s);
 	s->limit = timer_new(r->loop, "turn limit", on_limit, s);
 	s->idle = timer_new(r->loop, "session idle", on_idle, s);

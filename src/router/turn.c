@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * A turn: from the first message handed to the agent until none is left in its hands. Owns the leases and
- * reads the agent's events. The rule that everything hangs on: a message is answered when a result line names the line it was handed in with
- * (or when that is in doubt, handed in again), and the answer, the outbox row, the states and the session id are one transaction.
- * */
+ * A turn: from the first message handed to the agent until none is left in its hands. Owns the
+ * leases and reads the agent's events. The rule that everything hangs on: a message is answered
+ * when a result line names the line it was handed in with, and the answer, the outbox row, the
+ * states and the session id are one transaction. What is in doubt is handed in again.
+ */
 #include "router/impl.h"
 #include <string.h>
 #include "base/log.h"

@@ -182,6 +182,11 @@ int store_commit(struct store *st, struct err *e)
 	return 0;
 }
 
+bool store_dirty(const struct store *st)
+{
+	return st->in_tx || st->n_after;
+}
+
 void store_after_commit(struct store *st, void (*cb)(void *ctx), void *ctx)
 {
 	if (st->n_after == st->cap_after) {

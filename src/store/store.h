@@ -29,6 +29,8 @@ struct store *store_open(const char *file, const struct clock *clk, struct err *
 void store_close(struct store *st);
 /* Ends the open transaction, if any, then runs what waited for it. -1: broken. */
 int store_commit(struct store *st, struct err *e) must_check;
+/* True when a transaction is open or something waits for a commit. */
+bool store_dirty(const struct store *st);
 /* Runs cb after the transaction that is open now is durable; at the next store_commit when none is open. */
 void store_after_commit(struct store *st, void (*cb)(void *ctx), void *ctx);
 /* Drops queued calls for ctx (its owner goes away). */
