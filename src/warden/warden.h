@@ -21,30 +21,35 @@
  * containers and exits. The child reads policy and lock files itself from the paths in cfg. */
 pid_t warden_fork(const struct config *cfg, int *fd, struct err *e) must_check;
 
-enum sandbox_kind { SANDBOX_GROUP, SANDBOX_TASK, SANDBOX_TOOL };
+enum sandbox_kind {
+	SANDBOX_GROUP,
+	SANDBOX_TASK,
+	SANDBOX_TOOL
+};
 
 struct sandbox_request {
-	char group[65];	      /* a name, checked again by the warden */
+	char group[65]; /* a name, checked again by the warden */
 	enum sandbox_kind kind;
-	char session_id[37];  /* UUID of the agent's session */
-	bool resume;	      /* --resume instead of --session-id */
-	char model[64];	      /* "" = the agent's default; [A-Za-z0-9._-[\]] only, checked by the warden */
+	char session_id[37]; /* UUID of the agent's session */
+	bool resume;	     /* --resume instead of --session-id */
+	char model
+		[64]; /* "" = the agent's default; [A-Za-z0-9._-[\]] only, checked by the warden */
 };
 
 enum sandbox_end {
 	SANDBOX_STOPPED, /* we asked for it */
 	SANDBOX_EXITED,	 /* the runner ended by itself; code says how */
 	SANDBOX_OOM,
-	SANDBOX_KILLED,	 /* a signal from outside */
+	SANDBOX_KILLED, /* a signal from outside */
 };
 
 struct warden_status {
 	bool engine_up;
-	char engine[128];     /* version, or why not */
-	char runtimes[128];   /* comma separated */
+	char engine[128];   /* version, or why not */
+	char runtimes[128]; /* comma separated */
 	bool image_ok;
-	char image[80];	      /* sha256:..., */
-	char image_why[200];  /* what is wrong and the fix, when !image_ok */
+	char image[80];	     /* sha256:..., */
+	char image_why[200]; /* what is wrong and the fix, when !image_ok */
 	int running;
 };
 

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The Docker Engine API as plain calls. Paths carry no version, so that old and new engines both
+ * answer in the newest one they speak; only members that all of them have are used.
+ */
+#include "warden/engine.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include "base/str.h"
+#include "warden/attach.h"
+
+#define ANSWER_MAX ((size_t)4 << 20)
+#define CALL_MS	   60000
+#define LOCK_MAX   16384
+
+void engine_init(struct engine *g, struct loop *l, const char *socket_path)
+{
+	struct http_client_opts o = {.unix_socket = socket_path, .max_host_conns = 600};
+
+	g->socket_path = socket_path;
+	g->http = http_client_new(l, &o);
+}
+
+void engine_fini(struct engine *g)
+{
+	http_client_free(g->http);
+	g->http = NULL;
+}
+
+struct http_call *engine_call(struct engine *g, const char *method, const char *path,
+			      const char *body, http_fetch_fn *fn, void *ctx, struct err *e)
+{
+	static const struct http_header json = {"content-type", "application/json"};
+	char url[512];
+	struct http_spec s = {.method = method, .url = url, .total_ms = CALL_MS};
+
+	if ((size_t)snprintf(url, sizeof(url), "http://docker%s", path) >= sizeof(url)) {
+		err_set(e, E_BUG, "engine call too long");
+		return NULL;
+	}
+	if (body) {
+		s.headers = &json;
+		s.n_headers = 1;
+		s.body = body;
+		s.body_len = strlen(body);
+	}
+	return http_fetch(g->http, &s, ANSWER_MAX, fn, ctx, e);
+}
+
+/* Why nobody answers, with the fix: found out by connecting once more by hand. */
+static int no_answer(const struct engine *g, const struct err *why, struct err *e)
+{
+	int errnum, fd = attach_connect(g->socket_path, &errnum);
+
+	if (fd >= 0) {
+		close(fd);
+		return err_set(e, E_TEMP, "the Docker engine did not answer: %.150s", why->msg);
+	}
+	if (errnum == EACCES || errnum == EPERM)
+		return err_set(
+			e, E_TEMP,
+			"may not use the Docker engine at %s; run as root, or: usermod -aG docker "
+			"USER (then log in again)",
+			g->socket_path);
+	return err_set(e, E_TEMP,
+		       "no Docker engine answers at %s (%s); start it with: systemctl start docker",
+		       g->socket_path, strerror(errnum));
+}
+
+int engine_result(const struct engine *g, int status, const char *body, size_t n,
+		  const struct err *why, struct err *e)
+{
+	_cleanup_json_ cJSON *j = NULL;
+	struct err bad = ERR_INIT;
+	const char *msg = NULL;
+	enum err_code code = status == 404 ? E_GONE : status < 500 ? E_INVAL : E_TEMP;
+
+	if (why)
+		return no_answer(g, why, e);
+	if (status >= 200 && status < 300)
+		return 0;
+	j = json_parse(body, n, ANSWER_MAX, &bad);
+	if (j)
+		msg = json_peek_str(j, "message");
+	return err_set(e, code, "the Docker engine says %d: %.180s", status,
+		       msg ? msg : "(no message)");
+}
+
+int engine_info(const char *body, size_t n, struct warden_status *s, struct err *e)
+{
+	_cleanup_json_ cJSON *j = json_parse(body, n, ANSWER_MAX, e);
+	const char *version;
+	const cJSON *it;
+	size_t len = 0;
+
+	if (!j)
+		return err_wrap(e, "reading the Docker engine's info");
+	version = json_peek_str(j, "ServerVersion");
+	snprintf(s->engine, sizeof(s->engine), "Docker %.60s",
+		 version ? version : "of unknown version");
+	s->runtimes[0] = '\0';
+	for (it = json_find(j, "Runtimes") ? json_find(j, "Runtimes")->child : NULL; it;
+	     it = it->next) {
+		int k = snprintf(s->runtimes + len, sizeof(s->runtimes) - len, "%s%s",
+				 len ? "," : "", it->string);
+
+		if (k < 0 || (size_t)k >= sizeof(s->runtimes) - len) {
+			s->runtimes[len] = '\0';
+			break;
+		}
+		len += (size_t)k;
+	}
+	s->engine_up = true;
+	for (it = json_find(j, "SecurityOptions") ? json_find(j, "SecurityOptions")->child : NULL;
+	     it; it = it->next) {
+		const char *o = cJSON_GetStringValue(it);
+
+		if (o && (strstr(o, "name=userns") || strstr(o, "name=rootless")))
+			return err_set(
+				e, E_PERM,
+				"the Docker engine maps user ids (%s): the folders of the groups would "
+				"belong to somebody else; use an engine without userns-remap, not rootless",
+				strstr(o, "rootless") ? "rootless" : "userns-remap");
+	}
+	return 0;
+}
+
+int engine_read_lock(const char *file, char id[80], struct err *e)
+{
+	_cleanup_close_ int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	char text[LOCK_MAX];
+	ssize_t n;
+
+	if (fd < 0 && errno == ENOENT)
+		return err_set(e, E_TEMP,
+			       "there is no image yet (no %.100s); make it with: make image", file);
+	n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	if (n < 0)
+		return err_set(e, E_TEMP, "cannot read the image lock %.100s: %s", file,
+			       strerror(errno));
+	text[n] = '\0';
+	for (char *line = text; line && *line;) {
+		char *end = strchr(line, '\n'), *v = line;
+
+		if (end)
+			*end++ = '\0';
+		v += strcspn(v, " :\t");
+		v += strspn(v, " :\t");
+		if (str_starts(line, "image") && strchr(" :\t", line[5]) &&
+		    str_starts(v, "sha256:") && strspn(v + 7, "0123456789abcdef") == 64 &&
+		    strchr(" \t\r", v[71])) {
+			snprintf(id, 80, "%.71s", v);
+			return 0;
+		}
+		line = end;
+	}
+	return err_set(
+		e, E_TEMP,
+		"the image lock %.100s has no line \"image sha256:...\"; write it anew with: make image",
+		file);
+}

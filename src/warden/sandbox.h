@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * What the files of the warden's process share: one sandbox's life, the pieces that its container
+ * is built from, and the checks on it. Nobody outside src/warden includes this.
+ */
+#ifndef CHELA_WARDEN_SANDBOX_H
+#define CHELA_WARDEN_SANDBOX_H
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include "policy/config.h"
+#include "warden/engine.h"
+#include "warden/wire.h"
+
+/* ---- agent.c: what runs inside ---- */
+#define AGENT_ARGS_MAX 40
+struct agent_cmd {
+	const char *argv[AGENT_ARGS_MAX]; /* NULL-ended; points into the request or to constants */
+	const char *const
+		*env; /* NULL-ended NAME=value; nothing secret: all of it is visible inside */
+};
+void agent_cmd(const struct sandbox_request *r, struct agent_cmd *out);
+
+/* ---- mounts.c: the folders ---- */
+struct mounts {
+	char workspace[PATH_CAP + 128]; /* <home>/groups/<group>: /workspace, read-write */
+	char session[PATH_CAP + 128];	/* <home>/sessions/<group>: /session, read-write */
+	char global[PATH_CAP + 128];	/* <home>/groups/global: /global, read-only */
+};
+/* Makes the folders where absent and checks each step: real folders below home, no symbolic link,
+ * owned by the agent's user (global: by anybody else). E_PERM names the folder and the fix. */
+int mounts_prepare(const char *home, const char *group, uid_t agent_uid, struct mounts *m,
+		   struct err *e) must_check;
+/* Whom the agent runs as: 10001, or the server's own user when that is not root (it could not
+ * give files away). */
+uid_t mounts_agent_uid(void);
+
+/* ---- spec.c: the container as the engine wants it; pure ---- */
+struct spec {
+	const char *instance; /* UUID */
+	const char *run;      /* UUID of this warden's life */
+	const char *image;    /* sha256:... */
+	const struct sandbox_request *req;
+	const struct sandbox_policy *policy;
+	const struct mounts *mounts;
+	uid_t agent_uid;
+	const char *seccomp; /* profile text (JSON) */
+};
+/* The body of POST /containers/create. The caller frees it. */
+char *spec_json(const struct spec *s);
+/* The memory limit as the kernel will keep it: whole pages. */
+int64_t spec_memory(const struct sandbox_policy *p);
+const char *spec_kind_word(enum sandbox_kind k);
+/* container/seccomp.json, put into the binary at build time; NUL-ended. */
+extern const char seccomp_profile[];
+
+/* ---- limits.c: are they in force? ---- */
+/* Reads the cgroup of process pid (v1 or v2) below root ("" in the server) and fails with E_PERM when
+ * the memory limit, swap limit or pids limit is not the one of the policy. */
+int limits_check(const char *root, pid_t pid, const struct sandbox_policy *p,
+		 struct err *e) must_check;
+
+/* ---- sandbox.c: one container's life ---- */
+struct warden_process;
+struct sandbox;
+
+/* Starts the life; the outcome goes to warden_tell. Never fails synchronously. */
+struct sandbox *sandbox_new(struct warden_process *w, uint64_t id, const struct sandbox_request *r);
+void sandbox_begin(struct sandbox *s); /* once the engine is known to be fit */
+void sandbox_fail(struct sandbox *s, const struct err *why);
+void sandbox_stop(struct sandbox *s);
+bool sandbox_waiting(const struct sandbox *s);
+bool sandbox_running(const struct sandbox *s);
+bool sandbox_stopping(const struct sandbox *s);
+uint64_t sandbox_id(const struct sandbox *s);
+const char *sandbox_name(const struct sandbox *s); /* of the container */
+const struct sandbox_request *sandbox_request(const struct sandbox *s);
+struct sandbox *sandbox_next(const struct sandbox *s);
+
+/* ---- process.c: what a sandbox asks of its process ---- */
+struct warden_process {
+	const struct config *cfg;
+	struct loop *loop;
+	struct engine engine;
+	struct sandbox *list;
+	int fd; /* our end of the pair */
+	struct watch *watch;
+	struct timer *deadline; /* of the clean-up after the pair has closed */
+	struct queued_tell *head, **tail;
+	size_t n_queued;
+	struct probe *probe; /* probe.c */
+	uid_t agent_uid;
+	char run[37];	/* UUID of this process's life, a label of its containers */
+	bool closing;	/* the server is gone: stop everything, then end */
+	bool admitting; /* warden_admit is on its way */
+};
+/* Serves the pair until it closes; returns the exit code. */
+int warden_process_run(const struct config *cfg, int fd);
+/* Checks an ask of kind ASK_START field by field. */
+int warden_check_ask(const struct wire_ask *a, struct sandbox_request *r, struct err *e) must_check;
+/* Queues an answer; door_fd (or -1) is taken. */
+void warden_tell(struct warden_process *w, const struct wire_tell *t, int door_fd);
+/* A sandbox is gone and its memory is about to go. */
+void warden_forget(struct warden_process *w);
+/* The look around is over; why is NULL when sandboxes can be started. */
+void warden_probed(struct warden_process *w, const struct err *why);
+
+/* ---- probe.c: what is there, and what must go ---- */
+struct probe *probe_new(struct warden_process *w);
+void probe_free(struct probe *p);
+/* Looks at the engine and the image and removes our containers that no sandbox of the list owns.
+ * Then answers status if asked, and begins or fails the sandboxes that wait. */
+void probe_run(struct probe *p, bool want_status);
+/* True when the engine was fit at the last look and nothing of ours is left over. */
+bool probe_clean(const struct probe *p);
+/* Something went wrong with the engine: look again before the next start. */
+void probe_dirty(struct probe *p);
+
+#endif
