@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * See gateway.h: the routes, the connections and whose they are. The table below is the whole list
+ * of what a sandbox may ask for; what is not in it is refused and told to the audit log.
+ */
+#include "gateway/gateway.h"
+#include <string.h>
+#include "base/json.h"
+#include "base/str.h"
+#include "gateway/internal.h"
+
+typedef const struct http1_handler *route_fn(struct gconn *k, struct http1 *c,
+					     const struct http1_req *r, void **x);
+
+static const struct route {
+	const char *method, *path;
+	route_fn *real, *demo;
+} routes[] = {
+	{"POST", "/v1/messages", model_request, demo_request},
+	{"POST", "/v1/messages/count_tokens", model_request, demo_request},
+	{"GET", "/v1/models", model_request, demo_request},
+	{"HEAD", "/", model_request, demo_request},
+	{"POST", "/mcp", mcp_request, mcp_request},
+	{"GET", "/mcp", mcp_request, mcp_request},
+	{"DELETE", "/mcp", mcp_request, mcp_request},
+};
+
+bool gateway_is_demo(const struct gateway *g)
+{
+	return !g->o.key && !g->o.oauth;
+}
+
+void gateway_usage(struct gateway *g, void *peer, const struct usage *u)
+{
+	if (g->o.on_usage)
+		g->o.on_usage(peer, u);
+}
+
+void gateway_refused(struct gateway *g, void *peer, const char *what, const char *why)
+{
+	if (g->o.on_refused)
+		g->o.on_refused(peer, what, why);
+}
+
+void gateway_api_error(struct http1 *c, int status, const char *type, const char *text)
+{
+	struct buf b = {0}, clean = {0};
+
+	redact(&clean, text, strlen(text));
+	buf_putf(&b, "{\"type\":\"error\",\"error\":{\"type\":\"%s\",\"message\":", type);
+	json_put_str(&b, clean.p ? clean.p : "", clean.len);
+	buf_puts(&b, "}}");
+	http1_reply(c, status, "application/json", b.p, b.len);
+	buf_free(&b);
+	buf_free(&clean);
+}
+
+/* Queries that our routes know are short words; anything else is no business of theirs. */
+static bool query_is_plain(const char *q)
+{
+	return strlen(q) <= 256 && strspn(q, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+					     "0123456789=&_.-") == strlen(q);
+}
+
+static const struct http1_handler *on_request(void *ctx, struct http1 *c, const struct http1_req *r,
+					      void **x)
+{
+	struct gconn *k = ctx;
+	bool known = false;
+	char what[160];
+
+	for (size_t i = 0; i < ARRAY_LEN(routes); i++) {
+		if (!streq(routes[i].path, r->path))
+			continue;
+		known = true;
+		if (streq(routes[i].method, r->method) && query_is_plain(r->query))
+			return (gateway_is_demo(k->g) ? routes[i].demo : routes[i].real)(k, c, r,
+											 x);
+	}
+	size_t n = (size_t)snprintf(what, sizeof(what), "%s %s", r->method, r->path);
+	for (size_t i = 0; i < n && i < sizeof(what) - 1; i++)
+		if (what[i] < ' ' || what[i] > '~')
+			what[i] = '.';
+	gateway_refused(k->g, k->peer, what,
+			known ? "method or query not allowed" : "no such route");
+	if (known)
+		gateway_api_error(c, 405, "invalid_request_error",
+				  "Chela's gateway does not allow this method or query here.");
+	else
+		gateway_api_error(
+			c, 404, "not_found_error",
+			"Chela's gateway lets only the Messages API and its own tools through.");
+	return NULL;
+}
+
+static void on_refused(void *ctx, const char *what, const char *why)
+{
+	struct gconn *k = ctx;
+
+	gateway_refused(k->g, k->peer, what, why);
+}
+
+static void on_closed(void *ctx, struct http1 *c)
+{
+	struct gconn *k = ctx;
+
+	(void)c;
+	for (struct gconn **p = &k->g->conns; *p; p = &(*p)->next) {
+		if (*p == k) {
+			*p = k->next;
+			break;
+		}
+	}
+	free(k);
+}
+
+void gateway_serve(struct gateway *g, struct duplex *d, void *peer)
+{
+	static const struct http1_events ev = {on_request, on_refused, on_closed};
+	struct gconn *k = xcalloc(1, sizeof(*k));
+
+	k->g = g;
+	k->peer = peer;
+	k->next = g->conns;
+	g->conns = k;
+	k->c = http1_new(d, &ev, k);
+}
+
+/* One at a time and from the start: an abort calls up, and an up-call may drop another peer. */
+static bool abort_one(struct gateway *g, void *peer, bool all)
+{
+	for (struct gconn *k = g->conns; k; k = k->next) {
+		if (!all && k->peer != peer)
+			continue;
+		if (http1_is_dead(k->c))
+			continue; /* on its way out, further up the stack */
+		http1_abort(k->c);
+		return true;
+	}
+	return false;
+}
+
+void gateway_drop(struct gateway *g, void *peer)
+{
+	while (abort_one(g, peer, false))
+		;
+}
+
+struct gateway *gateway_new(struct loop *l, const struct gateway_opts *o)
+{
+	struct gateway *g = xcalloc(1, sizeof(*g));
+	struct http_client_opts ho = {.ca_file = o->ca_file};
+
+	g->loop = l;
+	g->o = *o;
+	g->base_url = xstrdup(o->base_url ? o->base_url : "");
+	for (size_t n = strlen(g->base_url); n && g->base_url[n - 1] == '/'; n--)
+		g->base_url[n - 1] = '\0';
+	g->http = http_client_new(l, &ho);
+	g->mcp = mcp_new(o->tools, o->n_tools);
+	return g;
+}
+
+void gateway_free(struct gateway *g)
+{
+	if (!g)
+		return;
+	while (abort_one(g, NULL, true))
+		;
+	http_client_free(g->http);
+	mcp_free(g->mcp);
+	free(g->base_url);
+	free(g);
+}

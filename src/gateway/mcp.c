@@ -1,0 +1,497 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The MCP server over streamable HTTP, in two eras on one endpoint: revision 2026-07-28 (each
+ * request carries its version in params._meta and is mirrored in headers; no handshake) and
+ * 2025-11-25 (initialize, then requests with a version header). Both are served without sessions
+ * and with plain JSON answers: no stream is offered, so GET and DELETE are answered by 405.
+ * Who may do what is the tool's decision by the peer that owns the connection; nothing in a request names a caller.
+ */
+#include "gateway/mcp.h"
+#include <string.h>
+#include "base/str.h"
+#include "gateway/http1_head.h" /* http1_is_local */
+#include "gateway/internal.h"
+#include "gateway/mcp_schema.h"
+
+#define MODERN	     "2026-07-28"
+#define LEGACY	     "2025-11-25"
+#define MCP_BODY_MAX ((size_t)4 << 20)
+#define META	     "io.modelcontextprotocol/"
+#ifndef CHELA_VERSION
+#define CHELA_VERSION "dev"
+#endif
+
+enum {
+	BAD_JSON = -32700,
+	BAD_REQUEST = -32600,
+	NO_METHOD = -32601,
+	BAD_PARAMS = -32602,
+	HEADER_MISMATCH = -32020,
+	BAD_VERSION = -32022,
+};
+
+struct mcp {
+	const struct mcp_tool *tools;
+	size_t n;
+	cJSON **schemas; /* one a tool */
+};
+
+/* One request, from its head to its answer. */
+struct mcp_call {
+	struct gateway *g;
+	void *peer;
+	struct http1 *c;
+	const struct http1_req *r;
+	struct buf body;
+	cJSON *msg;
+	const cJSON *id; /* in msg */
+	bool modern;
+	const struct mcp_tool *tool; /* is running */
+};
+
+struct mcp *mcp_new(const struct mcp_tool *tools, size_t n)
+{
+	struct mcp *m = xcalloc(1, sizeof(*m));
+	struct err e = ERR_INIT;
+
+	m->tools = tools;
+	m->n = n;
+	m->schemas = xcalloc(n ? n : 1, sizeof(*m->schemas));
+	for (size_t i = 0; i < n; i++) {
+		const char *s = tools[i].input_schema;
+		m->schemas[i] = json_parse(s, strlen(s), JSON_MAX_DEFAULT, &e);
+		if (!cJSON_IsObject(m->schemas[i]))
+			die("an MCP tool's input_schema is no JSON object");
+	}
+	return m;
+}
+
+void mcp_free(struct mcp *m)
+{
+	for (size_t i = 0; i < m->n; i++)
+		cJSON_Delete(m->schemas[i]);
+	free(m->schemas);
+	free(m);
+}
+
+static void call_free(struct mcp_call *q)
+{
+	cJSON_Delete(q->msg);
+	buf_free(&q->body);
+	free(q);
+}
+
+/* --- answers --- */
+
+static void answer(struct mcp_call *q, int status, cJSON *msg)
+{
+	_cleanup_free_ char *text = json_print(msg);
+	struct http1 *c = q->c;
+
+	cJSON_Delete(msg);
+	call_free(q);
+	http1_reply(c, status, "application/json", text, strlen(text));
+}
+
+static cJSON *envelope(const struct mcp_call *q)
+{
+	cJSON *msg = cJSON_CreateObject();
+
+	cJSON_AddStringToObject(msg, "jsonrpc", "2.0");
+	if (q->id)
+		cJSON_AddItemToObject(msg, "id", cJSON_Duplicate(q->id, true));
+	return msg;
+}
+
+/* data may be NULL; it is taken. */
+static void fail_with(struct mcp_call *q, int status, int code, const char *text, cJSON *data)
+{
+	cJSON *msg = envelope(q);
+	cJSON *error = cJSON_AddObjectToObject(msg, "error");
+
+	/* JSON-RPC: an id that could not be read is null. 2026-07-28: it is left out. */
+	if (!q->id && !q->modern)
+		cJSON_AddNullToObject(msg, "id");
+	cJSON_AddNumberToObject(error, "code", code);
+	cJSON_AddStringToObject(error, "message", text);
+	if (data)
+		cJSON_AddItemToObject(error, "data", data);
+	answer(q, status, msg);
+}
+
+static void fail(struct mcp_call *q, int status, int code, const char *text)
+{
+	fail_with(q, status, code, text, NULL);
+}
+
+static cJSON *server_info(void)
+{
+	cJSON *info = cJSON_CreateObject();
+
+	cJSON_AddStringToObject(info, "name", "chela");
+	cJSON_AddStringToObject(info, "title", "Chela");
+	cJSON_AddStringToObject(info, "version", CHELA_VERSION);
+	return info;
+}
+
+static void succeed(struct mcp_call *q, cJSON *result)
+{
+	cJSON *msg = envelope(q);
+
+	if (q->modern) {
+		cJSON *meta = cJSON_AddObjectToObject(result, "_meta");
+		cJSON_AddItemToObject(meta, META "serverInfo", server_info());
+		cJSON_AddStringToObject(result, "resultType", "complete");
+	}
+	cJSON_AddItemToObject(msg, "result", result);
+	answer(q, 200, msg);
+}
+
+static cJSON *versions(void)
+{
+	const char *const list[] = {MODERN, LEGACY};
+
+	return cJSON_CreateStringArray(list, ARRAY_LEN(list));
+}
+
+static void wrong_version(struct mcp_call *q, const char *asked)
+{
+	cJSON *data = cJSON_CreateObject();
+
+	cJSON_AddItemToObject(data, "supported", versions());
+	cJSON_AddStringToObject(data, "requested", asked);
+	fail_with(q, 400, BAD_VERSION, "Unsupported protocol version", data);
+}
+
+/* --- methods --- */
+
+static cJSON *capabilities(void)
+{
+	cJSON *cap = cJSON_CreateObject();
+
+	cJSON_AddItemToObject(cap, "tools", cJSON_CreateObject());
+	return cap;
+}
+
+static void cache_hint(cJSON *result)
+{
+	cJSON_AddNumberToObject(result, "ttlMs", 3600000);
+	cJSON_AddStringToObject(result, "cacheScope", "private");
+}
+
+static void do_initialize(struct mcp_call *q, const cJSON *params)
+{
+	cJSON *result = cJSON_CreateObject();
+
+	(void)params; /* an older or newer client is offered what we have, and decides */
+	cJSON_AddStringToObject(result, "protocolVersion", LEGACY);
+	cJSON_AddItemToObject(result, "capabilities", capabilities());
+	cJSON_AddItemToObject(result, "serverInfo", server_info());
+	succeed(q, result);
+}
+
+static void do_discover(struct mcp_call *q, const cJSON *params)
+{
+	cJSON *result = cJSON_CreateObject();
+
+	(void)params;
+	cJSON_AddItemToObject(result, "supportedVersions", versions());
+	cJSON_AddItemToObject(result, "capabilities", capabilities());
+	cJSON_AddItemToObject(result, "serverInfo", server_info());
+	cache_hint(result);
+	succeed(q, result);
+}
+
+static void do_ping(struct mcp_call *q, const cJSON *params)
+{
+	(void)params;
+	succeed(q, cJSON_CreateObject());
+}
+
+static void do_tools_list(struct mcp_call *q, const cJSON *params)
+{
+	const struct mcp *m = q->g->mcp;
+	cJSON *result = cJSON_CreateObject();
+	cJSON *list = cJSON_AddArrayToObject(result, "tools");
+
+	(void)params; /* one page: a cursor has nothing to point at */
+	for (size_t i = 0; i < m->n; i++) {
+		const struct mcp_tool *t = &m->tools[i];
+		cJSON *j = cJSON_CreateObject();
+		cJSON_AddStringToObject(j, "name", t->name);
+		if (t->title)
+			cJSON_AddStringToObject(j, "title", t->title);
+		cJSON_AddStringToObject(j, "description", t->description);
+		cJSON_AddItemToObject(j, "inputSchema", cJSON_Duplicate(m->schemas[i], true));
+		cJSON *a = cJSON_AddObjectToObject(j, "annotations");
+		cJSON_AddBoolToObject(a, "readOnlyHint", t->read_only);
+		cJSON *meta = cJSON_AddObjectToObject(j, "_meta");
+		cJSON_AddTrueToObject(meta, "anthropic/alwaysLoad"); /* not behind a tool search */
+		cJSON_AddItemToArray(list, j);
+	}
+	if (q->modern)
+		cache_hint(result);
+	succeed(q, result);
+}
+
+static void unknown_tool(struct mcp_call *q, const char *name)
+{
+	const struct mcp *m = q->g->mcp;
+	const char **names = xcalloc(m->n + 1, sizeof(*names));
+	char text[256];
+
+	for (size_t i = 0; i < m->n; i++)
+		names[i] = m->tools[i].name;
+	const char *near = str_nearest(name, names);
+	snprintf(text, sizeof(text), "Unknown tool: %.100s%s%s%s", name,
+		 near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+	free(names);
+	fail(q, 200, BAD_PARAMS, text);
+}
+
+static void do_tools_call(struct mcp_call *q, const cJSON *params)
+{
+	const struct mcp *m = q->g->mcp;
+	const char *name = params ? json_peek_str(params, "name") : NULL;
+	cJSON *args = params ? cJSON_GetObjectItemCaseSensitive(params, "arguments") : NULL;
+	struct err e = ERR_INIT;
+	size_t i = 0;
+
+	if (!name) {
+		fail(q, 200, BAD_PARAMS, "params.name: expected the name of a tool");
+		return;
+	}
+	while (i < m->n && !streq(m->tools[i].name, name))
+		i++;
+	if (i == m->n) {
+		unknown_tool(q, name);
+		return;
+	}
+	if (!args)
+		args = cJSON_AddObjectToObject((cJSON *)(uintptr_t)params, "arguments");
+	if (mcp_schema_check(m->schemas[i], args, &e) < 0) {
+		char text[320];
+		snprintf(text, sizeof(text), "%s: %s", name, e.msg);
+		fail(q, 200, BAD_PARAMS, text);
+		return;
+	}
+	q->tool = &m->tools[i];
+	q->tool->call(q->peer, q, args);
+}
+
+static const struct method {
+	const char *name;
+	bool modern, legacy;
+	void (*run)(struct mcp_call *q, const cJSON *params);
+} methods[] = {
+	{"initialize", false, true, do_initialize},    {"ping", false, true, do_ping},
+	{"server/discover", true, false, do_discover}, {"tools/list", true, true, do_tools_list},
+	{"tools/call", true, true, do_tools_call},
+};
+
+/* --- what a request must look like --- */
+
+/* Mcp-Name may be wrapped as =?base64?...?=: then the expected name is wrapped the same way. */
+static bool name_matches(const char *header, const char *name)
+{
+	static const char abc[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	struct buf b = {0};
+	size_t n = strlen(name);
+
+	if (streq(header, name) && !str_starts(name, "=?base64?"))
+		return true;
+	buf_puts(&b, "=?base64?");
+	for (size_t i = 0; i < n; i += 3) {
+		unsigned v = 0;
+		for (size_t k = 0; k < 3; k++)
+			v = v << 8 | (i + k < n ? (unsigned char)name[i + k] : 0);
+		for (size_t k = 0; k < 4; k++)
+			buf_put(&b, i + k > n ? "=" : &abc[v >> (18 - 6 * k) & 63], 1);
+	}
+	buf_puts(&b, "?=");
+	bool same = streq(header, b.p);
+	buf_free(&b);
+	return same;
+}
+
+/* The rules of 2026-07-28. False when answered. */
+static bool check_modern(struct mcp_call *q, const char *method, const cJSON *params)
+{
+	const cJSON *meta = cJSON_GetObjectItemCaseSensitive(params, "_meta");
+	const cJSON *version = cJSON_GetObjectItemCaseSensitive(meta, META "protocolVersion");
+	const cJSON *caps = cJSON_GetObjectItemCaseSensitive(meta, META "clientCapabilities");
+	const char *h_version = http1_header(q->r, "mcp-protocol-version");
+	const char *h_method = http1_header(q->r, "mcp-method");
+	const char *h_name = http1_header(q->r, "mcp-name");
+	const char *name = params ? json_peek_str(params, "name") : NULL;
+	const char *text = NULL;
+
+	if (!cJSON_IsString(version))
+		fail(q, 400, BAD_PARAMS,
+		     "params._meta[\"" META "protocolVersion\"]: expected a string");
+	else if (!h_version || !streq(h_version, version->valuestring))
+		text = "Header mismatch: MCP-Protocol-Version is not the version in params._meta";
+	else if (!streq(h_version, MODERN))
+		wrong_version(q, h_version);
+	else if (!cJSON_IsObject(caps))
+		fail(q, 400, BAD_PARAMS,
+		     "params._meta[\"" META "clientCapabilities\"]: expected an object");
+	else if (!h_method || !streq(h_method, method))
+		text = "Header mismatch: Mcp-Method is not the request's method";
+	else if (streq(method, "tools/call") && name && (!h_name || !name_matches(h_name, name)))
+		text = "Header mismatch: Mcp-Name is not params.name";
+	else
+		return true;
+	if (text)
+		fail(q, 400, HEADER_MISMATCH, text);
+	return false;
+}
+
+static void run_method(struct mcp_call *q, const char *method, const cJSON *params)
+{
+	const char *h = http1_header(q->r, "mcp-protocol-version");
+	const cJSON *meta = cJSON_GetObjectItemCaseSensitive(params, "_meta");
+	char text[128];
+
+	q->modern = (h && streq(h, MODERN)) ||
+		    cJSON_GetObjectItemCaseSensitive(meta, META "protocolVersion");
+	if (q->modern) {
+		if (!check_modern(q, method, params))
+			return;
+	} else if (h && !streq(h, LEGACY) && !streq(method, "initialize")) {
+		wrong_version(q, h);
+		return;
+	}
+	for (size_t i = 0; i < ARRAY_LEN(methods); i++) {
+		if (streq(methods[i].name, method) &&
+		    (q->modern ? methods[i].modern : methods[i].legacy)) {
+			methods[i].run(q, params);
+			return;
+		}
+	}
+	snprintf(text, sizeof(text), "Method not found: %.80s", method);
+	fail(q, q->modern ? 404 : 200, NO_METHOD, text);
+}
+
+static void run_message(struct mcp_call *q)
+{
+	struct err e = ERR_INIT;
+	const char *text = NULL;
+
+	q->msg = json_parse(q->body.p ? q->body.p : "", q->body.len, MCP_BODY_MAX, &e);
+	if (!q->msg) {
+		fail(q, 400, BAD_JSON, e.msg);
+		return;
+	}
+	const char *method = json_peek_str(q->msg, "method");
+	const char *version = json_peek_str(q->msg, "jsonrpc");
+	const cJSON *id = cJSON_GetObjectItemCaseSensitive(q->msg, "id");
+	const cJSON *params = cJSON_GetObjectItemCaseSensitive(q->msg, "params");
+	if (cJSON_IsArray(q->msg))
+		text = "a batch is not taken: send one message a request";
+	else if (!version || !streq(version, "2.0"))
+		text = "expected a JSON-RPC 2.0 message with \"jsonrpc\": \"2.0\"";
+	else if (!method)
+		text = "expected a request or a notification with \"method\"";
+	else if (id && !cJSON_IsString(id) && !cJSON_IsNumber(id))
+		text = "\"id\": expected a string or a number";
+	else if (params && !cJSON_IsObject(params))
+		text = "\"params\": expected an object";
+	if (!text && !id) { /* a notification: nothing of ours depends on one */
+		struct http1 *c = q->c;
+		call_free(q);
+		http1_reply(c, 202, NULL, NULL, 0);
+		return;
+	}
+	q->id = cJSON_IsString(id) || cJSON_IsNumber(id) ? id : NULL;
+	if (text)
+		fail(q, 400, BAD_REQUEST, text);
+	else
+		run_method(q, method, params);
+}
+
+/* --- the connection --- */
+
+static void on_body(void *x, const uint8_t *p, size_t n)
+{
+	struct mcp_call *q = x;
+	struct err e = ERR_INIT;
+
+	http1_consumed(q->c, n);
+	if (buf_add(&q->body, p, n, &e) < 0)
+		fail(q, 413, BAD_REQUEST, "the message is larger than 4 MiB");
+}
+
+static void on_end(void *x)
+{
+	run_message(x);
+}
+
+static void on_gone(void *x)
+{
+	struct mcp_call *q = x;
+
+	if (q->tool && q->tool->cancelled)
+		q->tool->cancelled(q->peer, q);
+	call_free(q);
+}
+
+static bool origin_is_ours(const char *origin)
+{
+	return (str_starts(origin, "http://") && http1_is_local(origin + 7)) ||
+	       (str_starts(origin, "https://") && http1_is_local(origin + 8));
+}
+
+const struct http1_handler *mcp_request(struct gconn *k, struct http1 *c, const struct http1_req *r,
+					void **x)
+{
+	static const struct http1_handler handler = {on_body, on_end, NULL, on_gone};
+	const char *origin = http1_header(r, "origin");
+	const char *type = http1_header(r, "content-type");
+	static const char plain[] = "text/plain; charset=utf-8";
+
+	if (origin && !origin_is_ours(origin)) {
+		gateway_refused(k->g, k->peer, "POST /mcp", "foreign Origin");
+		http1_reply(c, 403, plain, "foreign Origin\n", 15);
+		return NULL;
+	}
+	if (!streq(r->method, "POST")) {
+		http1_reply(c, 405, plain, "only POST: no stream, no session\n", 33);
+		return NULL;
+	}
+	if (!type || !str_starts(type, "application/json")) {
+		http1_reply(c, 415, plain, "expected application/json\n", 26);
+		return NULL;
+	}
+	struct mcp_call *q = xcalloc(1, sizeof(*q));
+	q->g = k->g;
+	q->peer = k->peer;
+	q->c = c;
+	q->r = r;
+	buf_init(&q->body, MCP_BODY_MAX);
+	*x = q;
+	return &handler;
+}
+
+/* --- for the tools --- */
+
+void mcp_reply_content(struct mcp_call *q, cJSON *content, bool is_error)
+{
+	cJSON *result = cJSON_CreateObject();
+
+	cJSON_AddItemToObject(result, "content", content);
+	cJSON_AddBoolToObject(result, "isError", is_error);
+	succeed(q, result);
+}
+
+void mcp_reply_text(struct mcp_call *q, const char *text, bool is_error)
+{
+	cJSON *content = cJSON_CreateArray();
+	cJSON *item = cJSON_CreateObject();
+
+	cJSON_AddStringToObject(item, "type", "text");
+	cJSON_AddStringToObject(item, "text", text);
+	cJSON_AddItemToArray(content, item);
+	mcp_reply_content(q, content, is_error);
+}
