@@ -92,10 +92,12 @@ static void read_lifecycle(const cJSON *root, struct agent_event *ev)
 	ev->uuid = json_peek_str(root, "command_uuid");
 	if (!ev->uuid)
 		return;
-	if (is(state, "cancelled"))
+	if (is(state, "started"))
+		ev->kind = AGENT_STARTED;
+	else if (is(state, "cancelled"))
 		ev->kind = AGENT_CANCELLED;
 	else if (is(state, "completed"))
-		ev->kind = AGENT_DROPPED;
+		ev->kind = AGENT_COMPLETED;
 }
 
 int agent_parse(const char *line, size_t n, struct agent_event *ev, struct err *e)

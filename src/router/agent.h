@@ -18,8 +18,9 @@ enum agent_event_kind {
 	AGENT_TOOL,	 /* a tool is used: text says it in words */
 	AGENT_RETRY,	 /* the model API is tried again: text says why */
 	AGENT_RESULT,	 /* a turn of the agent is over */
-	AGENT_CANCELLED, /* a queued line was cancelled: uuid */
-	AGENT_DROPPED,	 /* a line was taken as done without an answer: uuid */
+	AGENT_STARTED,	 /* a line is in the turn that runs now, whose result will cover it: uuid */
+	AGENT_CANCELLED, /* a line was cancelled, or its turn was: uuid */
+	AGENT_COMPLETED, /* a line is done with (before or after the result that covers it): uuid */
 	AGENT_CONTROL,	 /* an answer to a control request: request_id, uuids = still queued */
 };
 

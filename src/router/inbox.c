@@ -97,9 +97,9 @@ static void on_message(void *up, struct channel *c, const struct inbound *m, sto
 		if (rc->why.code == E_IO || rc->why.code == E_BUG)
 			router_fatal(r, &rc->why);
 	}
-	/* Not queued on a store that is broken: its commit never comes. */
+	/* No answer when the server cannot go on: the platform, or the client, says it again. */
 	if (r->fatal)
-		loop_defer(r->loop, "refused message", tell, rc);
+		free(rc);
 	else
 		store_after_commit(r->store, tell, rc);
 }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * A turn: from the first message handed to the agent until none is left in its hands. Owns the
- * leases and reads the agent's events. The rule that everything hangs on: a message is answered
- * when a result line names the line it was handed in with, and the answer, the outbox row, the
- * states and the session id are one transaction. What is in doubt is handed in again.
+ * leases and reads the agent's events. The rule that everything hangs on: a result covers the
+ * lines that were started since the result before (its own list of them is cut at 64), and the
+ * answer, the outbox row, the states and the session id are one transaction. A line that the
+ * agent is done with and never started is handed in again.
  */
 #include "router/impl.h"
 #include <string.h>
@@ -103,14 +104,14 @@ static bool names(const cJSON *uuids, const char *uuid)
 	return false;
 }
 
-/* Ends the leases that a result names; without a list those that the agent called done. Returns how many. */
+/* Ends the leases that a result covers. Returns how many. */
 static size_t end_covered(struct session *s, const cJSON *uuids, bool failed)
 {
 	size_t n = 0;
 
 	for (struct lease *l = s->leases, *next; l; l = next) {
 		next = l->next;
-		if (uuids ? !names(uuids, l->uuid) : !l->done)
+		if (!l->started && !names(uuids, l->uuid))
 			continue;
 		end_lease(s, l, failed);
 		n++;
@@ -118,21 +119,15 @@ static size_t end_covered(struct session *s, const cJSON *uuids, bool failed)
 	return n;
 }
 
-/* Lines that the agent called done and that no result named: it will not answer them, so they are handed in again. */
-static void take_back_done(struct session *s)
+static void take_back(struct session *s, struct lease *l)
 {
 	struct err e = ERR_INIT;
 
-	for (struct lease *l = s->leases, *next; l; l = next) {
-		next = l->next;
-		if (!l->done)
-			continue;
-		log_warn("turn", "handed in again", "group=%s message=%lld", s->group.name,
-			 (long long)l->msg_id);
-		if (store_unlease(s->r->store, s->turn_id, l->msg_id, &e) < 0)
-			router_fatal(s->r, &e);
-		turn_lease_unlink(s, l);
-	}
+	log_warn("turn", "to be handed in again", "group=%s message=%lld", s->group.name,
+		 (long long)l->msg_id);
+	if (store_unlease(s->r->store, s->turn_id, l->msg_id, &e) < 0)
+		router_fatal(s->r, &e);
+	turn_lease_unlink(s, l);
 }
 
 static void post_reply(struct session *s, const char *result)
@@ -211,23 +206,24 @@ static void on_result(struct session *s, const struct agent_event *ev)
 	if (n && !ev->is_error && ev->session_id &&
 	    store_session_set(s->r->store, s->group.id, s->key, ev->session_id, &e) < 0)
 		router_fatal(s->r, &e);
-	take_back_done(s);
 	s->failures = 0;
 	s->spoke = false;
 	close_if_done(s);
 }
 
-static void on_cancelled(struct session *s, const char *uuid, bool cancelled)
+static void on_lifecycle(struct session *s, const struct agent_event *ev)
 {
 	for (struct lease *l = s->leases, *next; l; l = next) {
 		next = l->next;
-		if (!streq(l->uuid, uuid))
+		if (!streq(l->uuid, ev->uuid))
 			continue;
-		if (cancelled && s->stop_asked) {
+		if (ev->kind == AGENT_STARTED) {
+			l->started = true;
+		} else if (ev->kind == AGENT_CANCELLED && s->stop_asked) {
 			tell_stopped(s);
 			end_lease(s, l, true);
-		} else {
-			l->done = true;
+		} else if (!l->started) {
+			take_back(s, l);
 		}
 	}
 	close_if_done(s);
@@ -269,9 +265,10 @@ void turn_line(void *ctx, const char *line, size_t n)
 	case AGENT_RESULT:
 		on_result(s, &ev);
 		break;
+	case AGENT_STARTED:
 	case AGENT_CANCELLED:
-	case AGENT_DROPPED:
-		on_cancelled(s, ev.uuid, ev.kind == AGENT_CANCELLED);
+	case AGENT_COMPLETED:
+		on_lifecycle(s, &ev);
 		break;
 	case AGENT_CONTROL:
 		cancel_queued(s, &ev);

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Words of the command line; see cli.h. */
+#include "admin/cli.h"
+#include <stdio.h>
+#include <string.h>
+#include "base/str.h"
+
+int cli_fail(const struct err *e)
+{
+	fprintf(stderr, "chela: %s\n", e->msg);
+	return e->code == E_INVAL ? 2 : 1;
+}
+
+int cli_config(const struct cli *c, struct config *cfg, struct err *e)
+{
+	const char *url = getenv("ANTHROPIC_BASE_URL");
+
+	if (config_load(cfg, c->home, c->config, e) < 0)
+		return -1;
+	if (!url || !url[0])
+		return 0;
+	if (config_check_base_url(url, e) < 0)
+		return err_wrap(e, "reading ANTHROPIC_BASE_URL");
+	if (!str_copy(cfg->model_base_url, sizeof(cfg->model_base_url), url))
+		return err_set(e, E_INVAL, "ANTHROPIC_BASE_URL is longer than %zu bytes",
+			       sizeof(cfg->model_base_url) - 1);
+	return 0;
+}
+
+bool cli_flag(struct cli *c, const char *name)
+{
+	for (int i = 0; i < c->argc; i++) {
+		if (!streq(c->argv[i], name))
+			continue;
+		memmove(&c->argv[i], &c->argv[i + 1], (size_t)(c->argc - i) * sizeof(char *));
+		c->argc--;
+		return true;
+	}
+	return false;
+}
+
+const char *cli_value(struct cli *c, const char *name)
+{
+	for (int i = 0; i + 1 < c->argc; i++) {
+		const char *v;
+
+		if (!streq(c->argv[i], name))
+			continue;
+		v = c->argv[i + 1];
+		memmove(&c->argv[i], &c->argv[i + 2], (size_t)(c->argc - i - 1) * sizeof(char *));
+		c->argc -= 2;
+		return v;
+	}
+	return NULL;
+}
+
+int cli_no_more(const struct cli *c, const char *usage, struct err *e)
+{
+	if (c->argc == 0)
+		return 0;
+	return err_set(e, E_INVAL, "\"%.60s\" was not understood; usage: chela %s", c->argv[0],
+		       usage);
+}

@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+/* What the server knows of itself, as JSON for machines and as lines for a person. */
+#include <string.h>
+#include <stdio.h>
+#include "admin/cli.h"
+#include "admin/control.h"
+#include "base/str.h"
+#include "runtime/conn.h"
+
+static void add_session(void *ctx, const struct session_status *s)
+{
+	cJSON *j = cJSON_CreateObject();
+
+	cJSON_AddStringToObject(j, "group", s->group);
+	cJSON_AddStringToObject(j, "state", s->state);
+	cJSON_AddStringToObject(j, "why", s->why);
+	cJSON_AddNumberToObject(j, "leased", (double)s->leased);
+	cJSON_AddNumberToObject(j, "since_ms", (double)s->since_ms);
+	cJSON_AddItemToArray(ctx, j);
+}
+
+static void add_counts(cJSON *to, const char *name, const char *const *words,
+		       const int64_t counts[5])
+{
+	cJSON *j = cJSON_AddObjectToObject(to, name);
+
+	for (int i = 0; i < 5; i++) {
+		if (words[i])
+			cJSON_AddNumberToObject(j, words[i], (double)counts[i]);
+	}
+}
+
+static void add_usage(cJSON *j, const struct usage_sum *u)
+{
+	cJSON *usage = cJSON_AddObjectToObject(j, "usage_24h");
+
+	cJSON_AddNumberToObject(usage, "calls", (double)u->calls);
+	cJSON_AddNumberToObject(usage, "turns", (double)u->turns);
+	cJSON_AddNumberToObject(usage, "input_tokens", (double)u->input);
+	cJSON_AddNumberToObject(usage, "output_tokens", (double)u->output);
+	cJSON_AddNumberToObject(usage, "cache_read_tokens", (double)u->cache_read);
+	cJSON_AddNumberToObject(usage, "cache_write_tokens", (double)u->cache_write);
+}
+
+static void add_engine(cJSON *j, const struct warden_status *st)
+{
+	cJSON *eng = cJSON_AddObjectToObject(j, "engine");
+
+	cJSON_AddBoolToObject(eng, "up", st->engine_up);
+	cJSON_AddStringToObject(eng, "version", st->engine);
+	cJSON_AddStringToObject(eng, "runtimes", st->runtimes);
+	cJSON_AddNumberToObject(eng, "sandboxes", st->running);
+	eng = cJSON_AddObjectToObject(j, "image");
+	cJSON_AddBoolToObject(eng, "ok", st->image_ok);
+	cJSON_AddStringToObject(eng, "id", st->image);
+	cJSON_AddStringToObject(eng, "why", st->image_why);
+}
+
+cJSON *status_json(const struct control_opts *o, const struct warden_status *st)
+{
+	static const char *const msg_words[] = {"context", "pending", "leased", "answered",
+						"failed"};
+	static const char *const out_words[] = {"pending", "sending", "sent", "dead", "unsure"};
+	int64_t now = clock_wall(o->clk), counts[5];
+	struct usage_sum u = {0};
+	struct err e = ERR_INIT;
+	cJSON *j = cJSON_CreateObject();
+
+	cJSON_AddStringToObject(j, "ev", "status");
+	cJSON_AddStringToObject(j, "version", CHELA_VERSION);
+	cJSON_AddNumberToObject(j, "pid", getpid());
+	cJSON_AddNumberToObject(j, "up_ms", (double)(now - o->started_ms));
+	cJSON_AddStringToObject(j, "home", o->cfg->home);
+	cJSON_AddStringToObject(j, "model",
+				router_is_demo(o->router) ? "demo" : o->cfg->model_base_url);
+	if (st)
+		add_engine(j, st);
+	router_each_session(o->router, add_session, cJSON_AddArrayToObject(j, "sessions"));
+	if (store_message_counts(o->store, 0, counts, &e) == 0)
+		add_counts(j, "messages", msg_words, counts);
+	if (store_out_counts(o->store, counts, &e) == 0)
+		add_counts(j, "outbox", out_words, counts);
+	if (store_usage_sum(o->store, 0, now - 86400000, &u, &e) == 0)
+		add_usage(j, &u);
+	if (e.code)
+		cJSON_AddStringToObject(j, "error", e.msg);
+	return j;
+}
+
+static const char *text_at(const cJSON *j, const char *path)
+{
+	const char *s = json_peek_str(j, path);
+
+	return s ? s : "";
+}
+
+static void print_counts(const cJSON *j, const char *name)
+{
+	const cJSON *obj = cJSON_GetObjectItemCaseSensitive(j, name), *item;
+	const char *sep = " ";
+
+	printf("%-9s", name);
+	cJSON_ArrayForEach(item, obj)
+	{
+		if (cJSON_IsNumber(item)) {
+			printf("%s%s %.0f", sep, item->string, item->valuedouble);
+			sep = ", ";
+		}
+	}
+	printf("\n");
+}
+
+void status_print(const cJSON *j)
+{
+	const cJSON *s, *list = cJSON_GetObjectItemCaseSensitive(j, "sessions");
+
+	printf("chela %s, pid %lld, up %lld s, home %s\n", text_at(j, "version"),
+	       (long long)json_peek_i64(j, "pid", 0),
+	       (long long)json_peek_i64(j, "up_ms", 0) / 1000, text_at(j, "home"));
+	printf("%-9s %s\n", "model", text_at(j, "model"));
+	printf("%-9s %s%s%s\n", "engine", text_at(j, "engine.version"),
+	       cJSON_IsTrue(json_find(j, "engine.up")) ? ", runtimes " : "",
+	       text_at(j, "engine.runtimes"));
+	printf("%-9s %s%s%s\n", "image", text_at(j, "image.id"),
+	       cJSON_IsTrue(json_find(j, "image.ok")) ? "" : " NOT USABLE: ",
+	       text_at(j, "image.why"));
+	cJSON_ArrayForEach(s, list)
+	{
+		const char *why = text_at(s, "why");
+
+		printf("%-9s %s: %s for %lld s%s%s\n", "group", text_at(s, "group"),
+		       text_at(s, "state"), (long long)json_peek_i64(s, "since_ms", 0) / 1000,
+		       why[0] ? ", last trouble: " : "", why);
+	}
+	print_counts(j, "messages");
+	print_counts(j, "outbox");
+	print_counts(j, "usage_24h");
+}
+
+/* --- the command: one request, one answer ------------------------------------------------- */
+
+struct ask_server {
+	struct loop *loop;
+	struct duplex *d;
+	struct buf in;
+	bool done;
+};
+
+static void ask_data(void *ctx, const uint8_t *p, size_t n)
+{
+	struct ask_server *a = ctx;
+
+	buf_put(&a->in, p, n);
+	duplex_consumed(a->d, n);
+	if (memchr(p, '\n', n)) {
+		a->done = true;
+		loop_stop(a->loop);
+	}
+}
+
+static void ask_eof(void *ctx)
+{
+	struct ask_server *a = ctx;
+
+	loop_stop(a->loop);
+}
+
+static void ask_drained(void *ctx)
+{
+	(void)ctx;
+}
+
+static void ask_closed(void *ctx, const struct err *why)
+{
+	struct ask_server *a = ctx;
+
+	(void)why;
+	a->d = NULL;
+	loop_stop(a->loop);
+}
+
+static const struct duplex_events ask_events = {ask_data, ask_eof, ask_drained, ask_closed};
+
+static int ask(struct ask_server *a, const char *home, cJSON **out, struct err *e)
+{
+	static const char req[] = "{\"op\":\"status\"}\n";
+	char path[PATH_CAP];
+
+	control_path(home, path, sizeof(path));
+	a->d = conn_unix(a->loop, "status", path, e);
+	if (!a->d)
+		return err_wrap(e, "no server answers (start one with: chela serve)");
+	a->d->ev = &ask_events;
+	a->d->ctx = a;
+	if (duplex_write(a->d, req, sizeof(req) - 1, e) < 0)
+		return -1;
+	loop_run(a->loop);
+	if (!a->done)
+		return err_set(e, E_TEMP, "the server closed the connection without an answer");
+	*out = json_parse(a->in.p, a->in.len, JSON_MAX_DEFAULT, e);
+	return *out ? 0 : -1;
+}
+
+int cmd_status(const struct cli *c)
+{
+	struct ask_server a = {0};
+	struct cli words = *c;
+	_cleanup_json_ cJSON *j = NULL;
+	struct config cfg;
+	struct err e = ERR_INIT;
+	bool as_json = cli_flag(&words, "--json");
+	int rc;
+
+	if (cli_no_more(&words, "status [--json]", &e) < 0 || cli_config(c, &cfg, &e) < 0)
+		return cli_fail(&e);
+	a.loop = loop_new(&e);
+	if (!a.loop)
+		return cli_fail(&e);
+	rc = ask(&a, cfg.home, &j, &e);
+	if (rc < 0)
+		cli_fail(&e);
+	else if (as_json)
+		fwrite(a.in.p, 1, a.in.len, stdout);
+	else
+		status_print(j);
+	if (a.d)
+		duplex_reset(a.d);
+	buf_free(&a.in);
+	loop_free(a.loop);
+	return rc < 0;
+}
