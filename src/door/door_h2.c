@@ -212,7 +212,8 @@ static int on_data(nghttp2_session *h2, uint8_t flags, int32_t id, const uint8_t
 	if (!s)
 		nghttp2_session_consume(h2, id, n);
 	else if (n > DOOR_STREAM_WINDOW - s->uncredited)
-		return too_much(d, "more than its window"); /* nghttp2 would only reset the stream */
+		return too_much(d,
+				"more than its window"); /* nghttp2 would only reset the stream */
 	else
 		stream_on_data(s, p, n);
 	return over(d);

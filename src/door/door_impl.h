@@ -28,8 +28,9 @@
 #define DOOR_OUT_MAX	   (256u << 10) /* gathered for one write */
 #define DOOR_HIGH_WATER	   (256u << 10)
 #define DOOR_QUEUE_MAX	   (1u << 20)
-#define DOOR_FRAMES_QUEUED 1000	 /* answers the sandbox lets pile up before it is cut off */
-#define DOOR_IDLE_FRAMES   20000 /* a second: frames that carry no data */
+#define DOOR_FRAMES_QUEUED 1000 /* answers the sandbox lets pile up before it is cut off */
+#define DOOR_IDLE_FRAMES                                                                           \
+	20000 /* a second: frames of known types without data; others cost next to nothing */
 
 enum stream_kind {
 	STREAM_UNKNOWN,
