@@ -6,7 +6,7 @@
 #define CHELA_GATEWAY_INTERNAL_H
 #include "base/redact.h"
 #include "gateway/gateway.h"
-#include "gateway/http1.h"
+#include "runtime/http1.h"
 
 #define MODEL_BODY_MAX ((int64_t)32 << 20) /* the API's own limit */
 

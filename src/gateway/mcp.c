@@ -8,10 +8,9 @@
  */
 #include "gateway/mcp.h"
 #include <string.h>
+#include "base/json_schema.h"
 #include "base/str.h"
-#include "gateway/http1_head.h" /* http1_is_local */
 #include "gateway/internal.h"
-#include "gateway/mcp_schema.h"
 
 #define MODERN	     "2026-07-28"
 #define LEGACY	     "2025-11-25"
@@ -269,7 +268,7 @@ static void do_tools_call(struct mcp_call *q, const cJSON *params)
 	}
 	if (!args)
 		args = cJSON_AddObjectToObject((cJSON *)(uintptr_t)params, "arguments");
-	if (mcp_schema_check(m->schemas[i], args, &e) < 0) {
+	if (json_schema_check(m->schemas[i], args, &e) < 0) {
 		char text[320];
 		snprintf(text, sizeof(text), "%s: %s", name, e.msg);
 		fail(q, 200, BAD_PARAMS, text);

@@ -15,7 +15,7 @@
 struct mcp_call; /* one tools/call in flight */
 
 struct mcp_tool {
-	const char *name;	  /* [a-z_]+ */
+	const char *name; /* [a-z_]+ */
 	const char *title;
 	const char *description;  /* for the model */
 	const char *input_schema; /* JSON text, an object schema */

@@ -242,7 +242,8 @@ static void on_done(void *ctx, const struct err *why)
 	explain(m, why, text, sizeof(text));
 	log_warn("gateway", "model call failed", "code=%s status=%d",
 		 why ? err_word(why->code) : "redirect", m->u.status);
-	bool late = why && why->code == E_TEMP && strcasestr(why->msg, "time");
+	bool late = why && why->code == E_TEMP &&
+		    (strcasestr(why->msg, "timed out") || strstr(why->msg, "silent for"));
 	call_fail(m, late ? 504 : 502, late ? "timeout_error" : "api_error", text);
 }
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * See mcp_schema.h. The schema is ours and trusted; the value is not. Depth is bounded by the
+ * See json_schema.h. The schema is ours and trusted; the value is not. Depth is bounded by the
  * schema, for no keyword here refers to itself.
  */
-#include "gateway/mcp_schema.h"
+#include "base/json_schema.h"
 #include <math.h>
 #include <string.h>
 #include "base/str.h"
@@ -212,7 +212,7 @@ static int check(const cJSON *s, const cJSON *v, const char *path, struct err *e
 	return 0;
 }
 
-int mcp_schema_check(const cJSON *schema, const cJSON *value, struct err *e)
+int json_schema_check(const cJSON *schema, const cJSON *value, struct err *e)
 {
 	if (!cJSON_IsObject(value))
 		return err_set(e, E_INVAL, "arguments: expected an object, got %s", type_of(value));

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * The server side of HTTP/1.1 (RFC 9112) on one duplex: one request at a time, strict about
- * framing, streaming both ways with back-pressure. What a sandbox sends is hostile until shown
- * otherwise; a wrong byte ends this connection only.
+ * framing, streaming both ways with back-pressure. What a peer sends is hostile until shown
+ * otherwise; a wrong byte ends this connection only. It serves loopback names only.
  *
  * Bounds: head 32 KiB and 100 headers; input that is not yet credited is bounded by the duplex
  * (a pipelined request waits there); output that the duplex does not want yet waits here, at most 8 MiB.
  */
-#ifndef CHELA_GATEWAY_HTTP1_H
-#define CHELA_GATEWAY_HTTP1_H
+#ifndef CHELA_RUNTIME_HTTP1_H
+#define CHELA_RUNTIME_HTTP1_H
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -32,6 +32,9 @@ struct http1_req {
 };
 /* First header of that (lower-case) name, or NULL. */
 const char *http1_header(const struct http1_req *r, const char *name);
+
+/* True for 127.0.0.1, localhost and [::1], with or without a port. */
+bool http1_is_local(const char *host);
 
 /* Who answers one request. */
 struct http1_handler {

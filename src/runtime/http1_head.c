@@ -3,7 +3,7 @@
  * See http1_head.h. Every rule here closes a way to make two readers see two different requests
  * (RFC 9112 § 11.2) or to reach this server under a foreign name (DNS rebinding).
  */
-#include "gateway/http1_head.h"
+#include "runtime/http1_head.h"
 #include <string.h>
 #include "base/str.h"
 

@@ -4,10 +4,10 @@
  * library sees it, so that what the library is lenient about (obs-fold, bare LF, odd names) never
  * reaches a decision, and no slice of it is torn.
  */
-#ifndef CHELA_GATEWAY_HTTP1_HEAD_H
-#define CHELA_GATEWAY_HTTP1_HEAD_H
+#ifndef CHELA_RUNTIME_HTTP1_HEAD_H
+#define CHELA_RUNTIME_HTTP1_HEAD_H
 #include <http_parser.h>
-#include "gateway/http1.h"
+#include "runtime/http1.h"
 
 struct http1_head {
 	char *text; /* owned copy; everything below points into it */
@@ -40,8 +40,6 @@ size_t http1_head_find(const char *p, size_t n, size_t *from);
 int http1_head_parse(struct http1_head *h, http_parser *hp, const char *p, size_t n) must_check;
 /* Frees and zeroes. */
 void http1_head_free(struct http1_head *h);
-/* True for 127.0.0.1, localhost and [::1], with or without a port. */
-bool http1_is_local(const char *host);
 /* The callbacks that http1_head_parse needs in the settings; they read hp->data as struct http1_head. */
 void http1_head_settings(http_parser_settings *s);
 

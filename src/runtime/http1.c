@@ -5,12 +5,12 @@
  * handed on stays uncredited, so the peer's window is the bound on memory.
  * It must never decide what a request may do: that is the handler's work.
  */
-#include "gateway/http1.h"
+#include "runtime/http1.h"
 #include <stdio.h>
 #include <string.h>
 #include "base/buf.h"
 #include "base/str.h"
-#include "gateway/http1_head.h"
+#include "runtime/http1_head.h"
 
 #define THROW_AWAY_MAX ((int64_t)32 << 20) /* rest of a request that was answered early */
 #define LINGER_MAX     ((int64_t)64 << 10) /* input taken after our last answer */
