@@ -2,7 +2,7 @@
 //
 // Start-up and loop of the runner (see runner.h for the whole). The order of the start is the
 // point: lock ourselves, fork the launcher while we still may change uids, drop to our own uid,
-// prove it, and only then read the first byte of the door. The end is short: when PID 1 ends, the
+// prove it, and only then let the agent start and read the first byte of the door. The end is short: when PID 1 ends, the
 // kernel kills whatever is left in the sandbox.
 #include "runner.h"
 
@@ -292,10 +292,13 @@ static const char *start(struct runner *r)
 	why = signals_start(r);
 	if (!why)
 		why = door_start(r);
+	if (why)
+		return why;
+	agent_release(r);
 	watch_set(r, &r->agent.ctl, EPOLLIN);
 	watch_set(r, &r->agent.err, EPOLLIN);
 	watch_set(r, &r->listener, EPOLLIN);
-	return why;
+	return NULL;
 }
 
 int main(int argc, char **argv)

@@ -99,7 +99,8 @@ struct log {
 // What the launcher and the runner tell each other (SOCK_SEQPACKET, one struct a packet). The
 // launcher shares the agent's uid, so the runner believes none of it beyond the agent's own fate.
 enum launcher_kind {
-	LAUNCHER_STARTED = 1,
+	LAUNCHER_GO = 1,
+	LAUNCHER_STARTED,
 	LAUNCHER_EXITED,
 	LAUNCHER_SIGNAL
 };
@@ -180,9 +181,11 @@ void log_agent_end(struct log *l);
 const char *priv_drop(uid_t uid);
 // no_new_privs, not dumpable, reaper of orphans. For the whole sandbox, before the first fork.
 const char *priv_prepare(void);
-// Make the pipes, fork the launcher, which starts the agent. On success the agent's ends are in
-// flows[0] and r->agent. NULL or what went wrong.
+// Make the pipes and fork the launcher, which drops its privileges and waits. On success the agent's
+// ends are in flows[0] and r->agent. NULL or what went wrong.
 const char *agent_start(struct runner *r);
+// Let the launcher start the agent: only once the runner has proved that it is locked itself.
+void agent_release(struct runner *r);
 // The launcher's socket is readable.
 void agent_ctl_ready(struct runner *r);
 // The agent's stderr is readable.

@@ -8,6 +8,7 @@
 // foreign code; the agent's stdio are pipes that the runner made.
 #include "runner.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -15,6 +16,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
@@ -142,6 +144,24 @@ static _Noreturn void launcher_loop(pid_t agent, int sigfd, bool own_pids)
 	_exit(0);
 }
 
+// Close every fd above the control socket: ours are close-on-exec, those that a container runtime may
+// have leaked into PID 1 need not be. Older gVisor has no close_range.
+static bool close_rest(void)
+{
+	if (close_range(LAUNCHER_CTL + 1, ~0U, 0) == 0)
+		return true;
+	DIR *d = opendir("/proc/self/fd");
+	if (!d)
+		return false;
+	for (struct dirent *e; (e = readdir(d));) {
+		int fd = (int)strtol(e->d_name, NULL, 10); // "." and ".." give 0
+		if (fd > LAUNCHER_CTL && fd != dirfd(d))
+			close(fd);
+	}
+	closedir(d);
+	return true;
+}
+
 // In the launcher: fds are agent's stdin, stdout, stderr and the control socket. `own_pids`: the
 // runner is PID 1, so that signalling everybody reaches the sandbox and no one else.
 static _Noreturn void launcher_main(const struct options *opt, const int fds[4], bool own_pids)
@@ -151,8 +171,8 @@ static _Noreturn void launcher_main(const struct options *opt, const int fds[4],
 		if (dup2(fds[i], i) != i)
 			_exit(EXIT_LAUNCHER);
 	const char *why = NULL;
-	if (close_range(LAUNCHER_CTL + 1, ~0U, 0) != 0)
-		why = "close_range refused";
+	if (!close_rest())
+		why = "cannot close what is left open";
 	if (!why && fcntl(LAUNCHER_CTL, F_SETFD, FD_CLOEXEC) != 0)
 		why = "fcntl refused";
 	if (!why && !opt->keep_uid)
@@ -163,6 +183,10 @@ static _Noreturn void launcher_main(const struct options *opt, const int fds[4],
 	int sigfd = why ? -1 : signalfd(-1, &chld, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (!why && sigfd < 0)
 		why = "signalfd refused";
+	// Foreign code runs only once the runner, too, is no longer root.
+	struct launcher_msg go;
+	if (!why && (recv(LAUNCHER_CTL, &go, sizeof go, 0) != sizeof go || go.kind != LAUNCHER_GO))
+		_exit(EXIT_LAUNCHER); // the runner has said why
 	pid_t self = getpid();
 	pid_t agent = why ? -1 : fork();
 	if (agent == 0)
@@ -174,7 +198,8 @@ static _Noreturn void launcher_main(const struct options *opt, const int fds[4],
 		_exit(EXIT_LAUNCHER);
 	}
 	// Else the agent's pipes would never see their end.
-	close_range(0, 2, 0);
+	for (int i = 0; i < LAUNCHER_CTL; i++)
+		close(i);
 	launcher_tell(LAUNCHER_STARTED, agent);
 	launcher_loop(agent, sigfd, own_pids);
 }
@@ -293,9 +318,19 @@ void agent_reap(struct runner *r)
 	}
 }
 
-void agent_signal(struct runner *r, int sig)
+static void tell_launcher(struct runner *r, enum launcher_kind kind, int value)
 {
-	struct launcher_msg m = {.kind = LAUNCHER_SIGNAL, .value = sig};
+	struct launcher_msg m = {.kind = (uint32_t)kind, .value = value};
 	if (send(r->agent.ctl.fd, &m, sizeof m, MSG_NOSIGNAL | MSG_DONTWAIT) != sizeof m)
 		log_line(&r->log, "cannot reach the launcher: %s", strerror(errno));
+}
+
+void agent_release(struct runner *r)
+{
+	tell_launcher(r, LAUNCHER_GO, 0);
+}
+
+void agent_signal(struct runner *r, int sig)
+{
+	tell_launcher(r, LAUNCHER_SIGNAL, sig);
 }

@@ -124,6 +124,15 @@ static int on_frame(nghttp2_session *s, const nghttp2_frame *frame, void *user)
 	return 0;
 }
 
+static int on_begin(nghttp2_session *s, const nghttp2_frame_hd *hd, void *user)
+{
+	(void)s;
+	// Refused by our SETTINGS, but legal until the host has seen them.
+	if (hd->type == NGHTTP2_PUSH_PROMISE)
+		runner_end(user, EXIT_BROKEN, "the host broke the protocol: it pushes");
+	return 0;
+}
+
 static int on_close(nghttp2_session *s, int32_t stream, uint32_t error, void *user)
 {
 	(void)s;
@@ -206,6 +215,7 @@ static int session_new(struct runner *r)
 	nghttp2_session_callbacks_set_data_source_read_length_callback(cb, on_frame_size);
 	nghttp2_session_callbacks_set_on_data_chunk_recv_callback(cb, on_data);
 	nghttp2_session_callbacks_set_on_header_callback(cb, on_header);
+	nghttp2_session_callbacks_set_on_begin_frame_callback(cb, on_begin);
 	nghttp2_session_callbacks_set_on_frame_recv_callback(cb, on_frame);
 	nghttp2_session_callbacks_set_on_stream_close_callback(cb, on_close);
 	nghttp2_session_callbacks_set_on_frame_send_callback(cb, on_sent);
