@@ -25,7 +25,7 @@ enum session_state {
 struct lease {
 	struct lease *next;
 	int64_t msg_id;
-	bool done;     /* the agent says so; its result must name it */
+	bool started; /* in the agent's running turn: the next result covers it */
 	char uuid[37]; /* of the line it was handed in with; shared by messages of one batch */
 	char *platform_id;
 };
