@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The command table and the shared options. Everything that a command does lies in the floors below. */
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include "admin/cli.h"
+#include "base/str.h"
+#include "serve.h"
+
+#define INSTALLED_HOME "/var/lib/chela"
+
+static int cmd_version(const struct cli *c)
+{
+	struct err e = ERR_INIT;
+
+	if (cli_no_more(c, "version", &e) < 0)
+		return cli_fail(&e);
+	printf("chela %s\n", CHELA_VERSION);
+	return 0;
+}
+
+static int cmd_help(const struct cli *c);
+
+static const struct cli_command commands[] = {
+	{"serve", "serve [--ready-fd N]", "run the server in the foreground", cmd_serve},
+	{"chat", "chat [--serve] [GROUP]",
+	 "talk to a group's agent (--serve: start a server when none runs)", cmd_chat},
+	{"status", "status [--json]", "what the server is doing", cmd_status},
+	{"doctor", "doctor", "check this machine and the configuration, each line with its fix",
+	 cmd_doctor},
+	{"version", "version", "print the version", cmd_version},
+	{"help", "help", "print this list", cmd_help},
+};
+
+static int cmd_help(const struct cli *c)
+{
+	(void)c;
+	printf("usage: chela [--home DIR] [--config FILE] COMMAND ...\n\n");
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+		printf("  %-24s %s\n", commands[i].usage, commands[i].help);
+	printf("\nState lies in --home, CHELA_HOME, the current folder when it is a checkout of\n"
+	       "chela, or " INSTALLED_HOME ". Configuration: config/chela.yaml in there.\n");
+	return 0;
+}
+
+/* A checkout is recognised by the sample config that it brings. */
+static const char *find_home(void)
+{
+	const char *home = getenv("CHELA_HOME");
+	struct stat st;
+
+	if (home && home[0])
+		return home;
+	if (stat("config/policy.default.yaml", &st) == 0 && stat("src/warden", &st) == 0)
+		return ".";
+	return INSTALLED_HOME;
+}
+
+static size_t distance(const char *a, const char *b)
+{
+	size_t same = 0;
+
+	while (a[same] && a[same] == b[same])
+		same++;
+	return strlen(a) + strlen(b) - 2 * same;
+}
+
+static int unknown(const char *word)
+{
+	const struct cli_command *best = &commands[0];
+
+	for (size_t i = 1; i < ARRAY_LEN(commands); i++) {
+		if (distance(commands[i].name, word) < distance(best->name, word))
+			best = &commands[i];
+	}
+	fprintf(stderr,
+		"chela: there is no command \"%.40s\"; nearest: chela %s (all: chela help)\n", word,
+		best->usage);
+	return 2;
+}
+
+int main(int argc, char **argv)
+{
+	struct cli c = {.argc = argc - 1, .argv = argv + 1};
+	const char *word;
+
+	c.home = cli_value(&c, "--home");
+	c.config = cli_value(&c, "--config");
+	if (!c.home)
+		c.home = find_home();
+	if (!c.config)
+		c.config = getenv("CHELA_CONFIG");
+	if (c.argc < 1 || streq(c.argv[0], "--help") || streq(c.argv[0], "-h"))
+		return cmd_help(&c) + (c.argc < 1 ? 2 : 0);
+	word = c.argv[0];
+	c.argc--;
+	c.argv++;
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
+		if (streq(commands[i].name, word))
+			return commands[i].run(&c);
+	}
+	return unknown(word);
+}
