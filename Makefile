@@ -51,11 +51,14 @@ CC ?= $(if $(filter fuzz,$(VARIANT)),clang-14,gcc)
 AR := ar
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wvla \
 	-Wpointer-arith -Wwrite-strings
-ifeq ($(WERROR),1)
+ifeq ($(WERROR)$(filter fuzz,$(VARIANT)),1) # gcc's warnings are errors, clang's only show
 WARN += -Werror
 endif
 CPPFLAGS += -D_GNU_SOURCE -DCHELA_VERSION='"$(VERSION)"' -Isrc -I. -include src/base/poison.h
-HARDEN := -fstack-protector-strong -fstack-clash-protection -fPIE -ftrivial-auto-var-init=zero
+HARDEN := -fstack-protector-strong -fstack-clash-protection -fPIE
+ifneq ($(VARIANT),fuzz) # clang 14 knows it, and refuses it without an odd flag
+HARDEN += -ftrivial-auto-var-init=zero
+endif
 ifeq ($(shell uname -m),x86_64)
 HARDEN += -fcf-protection=full
 endif
@@ -122,7 +125,7 @@ $(B)/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(PKG_CFLAGS) $(CHELA_CFLAGS) -MMD -MP -c -o $@ $<
 
-$(B)/chela: $(B)/src/main.o $(LIBS)
+$(B)/chela: $(patsubst %.c,$(B)/%.o,$(wildcard src/*.c)) $(LIBS)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CHELA_CFLAGS) $(CHELA_LDFLAGS) -o $@ $(filter %.o %.a,$^) $(PKG_LIBS)
 

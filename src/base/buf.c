@@ -43,7 +43,7 @@ static int too_big(const struct buf *b, struct err *e)
 }
 
 /* 0, or -1 past the cap. */
-static int vaddf(struct buf *b, const char *fmt, va_list ap)
+__attribute__((format(printf, 2, 0))) static int vaddf(struct buf *b, const char *fmt, va_list ap)
 {
 	size_t room = b->cap - b->len;
 	va_list again;

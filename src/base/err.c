@@ -11,7 +11,8 @@
 #include "base/str.h"
 
 /* Writes the text at m[at..] and returns the new length, cut at a whole character. */
-static size_t put(char *m, size_t cap, size_t at, const char *fmt, va_list ap)
+__attribute__((format(printf, 4, 0))) static size_t put(char *m, size_t cap, size_t at,
+							const char *fmt, va_list ap)
 {
 	int n = vsnprintf(m + at, cap - at, fmt, ap);
 
