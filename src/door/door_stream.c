@@ -244,6 +244,8 @@ void stream_move(struct door_stream *s, size_t n)
 {
 	struct door *d = s->door;
 
+	if (!n)
+		return; /* a bare END_STREAM */
 	buf_put(&d->out, s->out.p + s->out_head, n);
 	s->out_head += n;
 	if (s->out_head == s->out.len) {
