@@ -160,10 +160,10 @@ check: ## everything: lint, units, corpora, sanitizers, valgrind, e2e; ends with
 	@container/setup.sh build run check </dev/null
 	@MAKE='$(MAKE)' $(PYTHON) tests/check.py </dev/null
 
-e2e: all ## the whole suite of end-to-end tests, with the long crash run
+e2e: all image ## the whole suite of end-to-end tests, with the long crash run
 	$(Q)CHELA_LONG=1 $(PYTHON) -m pytest -q tests
 
-asan: ## units and e2e with ASan+UBSan
+asan: image ## units and e2e with ASan+UBSan
 	$(Q)$(MAKE) --no-print-directory VARIANT=asan all units replay
 	$(Q)$(PYTHON) tests/unit/run.py build/asan/unit
 	$(Q)CHELA_BIN=build/asan/chela $(PYTHON) -m pytest -q tests
@@ -207,7 +207,7 @@ $(FUZZERS:%=$(B)/replay/%): $(B)/replay/%: $(B)/tests/fuzz/fuzz_%.o $(B)/tests/f
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CHELA_CFLAGS) $(CHELA_LDFLAGS) -o $@ $(filter %.o %.a,$^) $(PKG_LIBS)
 
-bench: all ## measure; prints a table and writes build/bench.json
+bench: all image ## measure; prints a table and writes build/bench.json
 	$(Q)$(PYTHON) tests/bench/bench.py --out build/bench.json
 
 lint: ## floors, sizes, formats, licences

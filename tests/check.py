@@ -36,7 +36,7 @@ STAGES = [
     ("valgrind", [], 900, [[*MAKE, JOBS, "VARIANT=debug", "units"],
                            unit("debug", "--valgrind")]),
     ("image", ["build"], 600, [[*MAKE, "image"]]),
-    ("e2e", ["build", "image"], 1200,
+    ("e2e", ["build", "image"], 900,
      [[PYTHON, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", f"--junitxml={OUT}/e2e.xml",
        "tests"]]),
 ]

@@ -17,7 +17,7 @@ LIBRARY = {
     "sqlite3.h": {"store"},
     "nghttp2/nghttp2.h": {"door"},
     "yaml.h": {"base"},
-    "http_parser.h": {"runtime", "gateway"},
+    "http_parser.h": {"runtime"},
     "histedit.h": {"admin"},
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]', re.M)
