@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * A server of our own for `chela chat --serve`: started when none answers, ended when the chat ends. Its log goes to
+ * <home>/chela.log; readiness comes as a byte on a pipe, not by asking again and again.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include "admin/chat.h"
+
+#define LOG_KEEP_BYTES (8 << 20)
+
+extern char **environ;
+
+static void on_exit_event(void *ctx, int code, int signo)
+{
+	struct chat *c = ctx;
+	char words[PATH_CAP + 120];
+
+	proc_free(c->server);
+	c->server = NULL;
+	if (c->leaving) {
+		loop_stop(c->loop);
+		return;
+	}
+	snprintf(words, sizeof(words),
+		 "the server ended (%s %d); its last words are in %s/chela.log",
+		 signo ? "signal" : "code", signo ? signo : code, c->cfg->home);
+	c->face->trouble(c, words);
+	chat_leave(c, 1);
+}
+
+static void on_ready(void *ctx, int ev)
+{
+	struct chat *c = ctx;
+	struct err e = ERR_INIT;
+	char byte;
+	ssize_t n = read(c->ready_fd, &byte, 1);
+
+	(void)ev;
+	watch_free(c->ready_watch);
+	c->ready_watch = NULL;
+	close(c->ready_fd);
+	c->ready_fd = -1;
+	if (n == 1 && !chat_connect(c, &e)) {
+		c->face->trouble(c, e.msg);
+		chat_leave(c, 1);
+	}
+	/* n == 0: it could not start; its exit is told by on_exit_event */
+}
+
+/* Appends; a log that has grown large is put aside first (one old one is kept). */
+static int open_log(const char *home, struct err *e)
+{
+	_cleanup_free_ char *file = xasprintf("%s/chela.log", home);
+	_cleanup_free_ char *old = xasprintf("%s/chela.log.1", home);
+	struct stat st;
+	int fd;
+
+	if (stat(file, &st) == 0 && st.st_size > LOG_KEEP_BYTES && rename(file, old) < 0)
+		return err_sys(e, errno, "cannot put %s aside", file);
+	fd = open(file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return err_sys(e, errno, "cannot open %s", file);
+	return fd;
+}
+
+int chat_start_server(struct chat *c, struct err *e)
+{
+	const char *argv[9] = {"/proc/self/exe", "--home", c->cfg->home};
+	_cleanup_close_ int log = open_log(c->cfg->home, e);
+	_cleanup_close_ int out = -1;
+	struct proc_spec spec = {.argv = argv, .env = (const char *const *)environ};
+	size_t n = 3;
+	int fds[2];
+
+	if (log < 0)
+		return -1;
+	if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) < 0)
+		return err_sys(e, errno, "cannot make a pipe");
+	c->ready_fd = fds[0];
+	out = fds[1];
+	if (c->cfg->file[0]) {
+		argv[n++] = "--config";
+		argv[n++] = c->cfg->file;
+	}
+	argv[n++] = "serve";
+	argv[n++] = "--ready-fd";
+	argv[n++] = "1";
+	spec.fds[0] = -1;
+	spec.fds[1] = out;
+	spec.fds[2] = log;
+	spec.new_session = true; /* Ctrl-C in the terminal is for the turn, not for the server */
+	c->server = proc_spawn(c->loop, "own server", &spec, on_exit_event, c, e);
+	if (!c->server)
+		return -1;
+	c->ready_watch = watch_new(c->loop, "server ready", c->ready_fd, on_ready, c);
+	watch_set(c->ready_watch, WATCH_READ);
+	return 0;
+}
+
+void chat_end_server(struct chat *c)
+{
+	if (c->server)
+		proc_kill(c->server, SIGTERM);
+}
+
+void chat_server_free(struct chat *c)
+{
+	watch_free(c->ready_watch);
+	if (c->ready_fd >= 0)
+		close(c->ready_fd);
+	if (c->server)
+		proc_free(c->server);
+}

@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * `chela doctor`: looks at what a working server needs and says of each thing whether it is there, with the fix. It changes
+ * nothing: the engine is asked by a warden of its own with an instance id that owns no container.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/timex.h>
+#include <sys/wait.h>
+#include <time.h>
+#include "admin/cli.h"
+#include "admin/control.h"
+#include "base/redact.h"
+#include "base/str.h"
+#include "runtime/conn.h"
+#include "warden/warden.h"
+
+#define DISK_LOW_BYTES	   ((int64_t)1 << 30)
+#define ENGINE_PATIENCE_MS 15000
+
+struct doctor {
+	struct loop *loop;
+	const struct config *cfg;
+	struct warden_status engine;
+	bool engine_known;
+	char engine_why[256];
+	int bad;
+};
+
+static void line(struct doctor *d, bool ok, const char *what, const char *words, const char *fix)
+{
+	printf("%-4s %-12s %s%s%s\n", ok ? "ok" : "BAD", what, words,
+	       ok || !fix[0] ? "" : " -- fix: ", ok ? "" : fix);
+	d->bad += !ok;
+}
+
+/* --- the engine, by a warden -------------------------------------------------------------- */
+
+static void on_status(void *ctx, const struct warden_status *s)
+{
+	struct doctor *d = ctx;
+
+	d->engine = *s;
+	d->engine_known = true;
+	loop_stop(d->loop);
+}
+
+static void on_lost(void *ctx, const struct err *why)
+{
+	struct doctor *d = ctx;
+
+	str_copy(d->engine_why, sizeof(d->engine_why), why->msg);
+	loop_stop(d->loop);
+}
+
+static void on_patience(void *ctx)
+{
+	struct doctor *d = ctx;
+
+	str_copy(d->engine_why, sizeof(d->engine_why), "no answer within 15 s");
+	loop_stop(d->loop);
+}
+
+static void no_start(void *ctx, uint64_t id, int fd)
+{
+	(void)ctx;
+	(void)id;
+	close(fd);
+}
+
+static void no_fail(void *ctx, uint64_t id, const struct err *why)
+{
+	(void)ctx;
+	(void)id;
+	(void)why;
+}
+
+static void no_end(void *ctx, uint64_t id, enum sandbox_end how, int code, const char *detail)
+{
+	(void)ctx;
+	(void)id;
+	(void)how;
+	(void)code;
+	(void)detail;
+}
+
+static int ask_engine(struct doctor *d, struct err *e)
+{
+	static const struct warden_events ev = {no_start, no_fail, no_end, on_status, on_lost};
+	struct config mine = *d->cfg;
+	struct warden *w;
+	struct timer *t;
+	pid_t pid;
+	int fd = -1;
+
+	str_uuid4(mine.instance);
+	pid = warden_fork(&mine, &fd, e);
+	if (pid < 0)
+		return -1;
+	d->loop = loop_new(e);
+	if (!d->loop)
+		return -1;
+	w = warden_new(d->loop, fd, &ev, d);
+	t = timer_new(d->loop, "doctor", on_patience, d);
+	timer_start(t, ENGINE_PATIENCE_MS, 0);
+	warden_ask_status(w);
+	loop_run(d->loop);
+	timer_free(t);
+	warden_free(w);
+	loop_free(d->loop);
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	return 0;
+}
+
+static void check_engine(struct doctor *d)
+{
+	const struct warden_status *s = &d->engine;
+	struct err e = ERR_INIT;
+	bool has;
+
+	if (ask_engine(d, &e) < 0)
+		str_copy(d->engine_why, sizeof(d->engine_why), e.msg);
+	if (!d->engine_known) {
+		line(d, false, "engine", d->engine_why, "see the log lines above");
+		return;
+	}
+	line(d, s->engine_up, "engine", s->engine, "");
+	if (!s->engine_up)
+		return;
+	has = strstr(s->runtimes, d->cfg->sandbox.runtime) != NULL;
+	line(d, has, "runtimes", s->runtimes,
+	     "install the runtime that sandbox.runtime names, or name one of these");
+	line(d, s->image_ok, "image", s->image_ok ? s->image : s->image_why, "");
+}
+
+/* --- the rest ----------------------------------------------------------------------------- */
+
+static void check_home(struct doctor *d)
+{
+	const char *home = d->cfg->home;
+	char words[PATH_CAP + 64];
+	struct statvfs v;
+	struct stat st;
+
+	if (access(home, W_OK) < 0) {
+		snprintf(words, sizeof(words), "%s: %s", home, strerror(errno));
+		line(d, false, "home", words,
+		     "run as the owner, or set CHELA_HOME to a folder of yours");
+	} else {
+		line(d, true, "home", home, "");
+	}
+	snprintf(words, sizeof(words), "%s/chela.db", home);
+	if (stat(words, &st) == 0)
+		line(d, (st.st_mode & 077) == 0, "permissions", words, "chmod 600 that file");
+	else
+		line(d, true, "permissions", "no database yet: made at the first start", "");
+	if (statvfs(home, &v) == 0) {
+		int64_t left = (int64_t)v.f_bavail * (int64_t)v.f_frsize;
+
+		snprintf(words, sizeof(words), "%lld MB free", (long long)(left >> 20));
+		line(d, left >= DISK_LOW_BYTES, "disk", words, "free at least 1 GB");
+	}
+}
+
+static void check_clock(struct doctor *d)
+{
+	struct timex t = {0};
+	int rc = adjtimex(&t);
+	bool sane = time(NULL) > 1700000000;
+
+	if (!sane)
+		line(d, false, "clock", "the clock stands in the past",
+		     "set it: timedatectl set-ntp true");
+	else if (rc == TIME_ERROR)
+		line(d, true, "clock",
+		     "sane, but not synchronised (schedules follow it: timedatectl set-ntp true)",
+		     "");
+	else
+		line(d, true, "clock", "synchronised", "");
+}
+
+static void check_key(struct doctor *d)
+{
+	const struct config *cfg = d->cfg;
+	struct secret s = {0};
+	struct err e = ERR_INIT;
+	const char *file = cfg->model_key_file[0] ? cfg->model_key_file : cfg->model_oauth_file;
+	const char *env = getenv("ANTHROPIC_API_KEY");
+
+	if (env && env[0])
+		line(d, true, "model", "key from ANTHROPIC_API_KEY", "");
+	else if (!file[0])
+		line(d, true, "model", "no key: the built-in demo model answers", "");
+	else if (secret_load(&s, "model_key", file, &e) < 0)
+		line(d, false, "model", e.msg, "");
+	else
+		line(d, true, "model", cfg->model_base_url, "");
+	secret_free(&s);
+}
+
+static void check_server(struct doctor *d)
+{
+	struct err e = ERR_INIT;
+	struct loop *l = loop_new(&e);
+	char path[PATH_CAP];
+	struct duplex *c;
+
+	if (!l) {
+		line(d, false, "server", e.msg, "");
+		return;
+	}
+	control_path(d->cfg->home, path, sizeof(path));
+	c = conn_unix(l, "doctor", path, &e);
+	line(d, true, "server", c ? "answers on its control socket" : "not running (chela serve)",
+	     "");
+	if (c)
+		duplex_reset(c);
+	loop_free(l);
+}
+
+int cmd_doctor(const struct cli *c)
+{
+	struct config cfg;
+	struct err e = ERR_INIT;
+	struct doctor d = {.cfg = &cfg};
+
+	if (cli_no_more(c, "doctor", &e) < 0)
+		return cli_fail(&e);
+	log_init(&(struct log_opts){.fd = 2, .level = LOG_ERROR});
+	if (cli_config(c, &cfg, &e) < 0) {
+		line(&d, false, "config", e.msg, "");
+		return 1;
+	}
+	line(&d, true, "config", cfg.file[0] ? cfg.file : "none: all defaults", "");
+	check_engine(&d);
+	check_home(&d);
+	check_key(&d);
+	check_clock(&d);
+	check_server(&d);
+	printf("%s\n", d.bad ? "Some things need a hand." : "All is well.");
+	return d.bad != 0;
+}
