@@ -18,6 +18,7 @@ packages=$(printf ',%s' "$@")
 
 exec mmdebstrap --quiet --mode=root --variant=essential --format=tar \
 	--architectures="$arch" --include="${packages#,}" \
+	--dpkgopt=force-unsafe-io \
 	--dpkgopt='path-exclude=/usr/share/man/*' \
 	--dpkgopt='path-exclude=/usr/share/info/*' \
 	--dpkgopt='path-exclude=/usr/share/locale/*' \

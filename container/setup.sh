@@ -63,7 +63,7 @@ as_root() {
 
 # missing_of ITEM...: fills the arrays `missing` and `optional` with package names.
 missing_of() {
-	local item cmd package may name have=" "
+	local item cmd package may state name have=" "
 	local -A optional_set=()
 	local -a wanted=()
 	missing=() optional=()
@@ -74,9 +74,9 @@ missing_of() {
 		[ "$may" != "$item" ] && optional_set[$package]=1
 		wanted+=("$package")
 	done
-	while read -r state name; do
+	while read -r state name; do # no <(...): a bare chroot has no /dev/fd
 		[ "$state" = ii ] && have+="$name "
-	done < <(dpkg-query -W -f='${db:Status-Abbrev} ${Package}\n' "${wanted[@]}" 2>/dev/null)
+	done <<<"$(dpkg-query -W -f='${db:Status-Abbrev} ${Package}\n' "${wanted[@]}" 2>/dev/null)"
 	for package in "${wanted[@]}"; do
 		[[ $have == *" $package "* ]] && continue
 		if [ -n "${optional_set[$package]:-}" ]; then
@@ -157,11 +157,14 @@ as_user_of_socket() {
 runsc_register() {
 	local path
 	path=$(command -v runsc) || return 0
-	as_root python3 - "$DAEMON_JSON" "$path" <<-'PY' ||
+	as_root /usr/bin/python3 - "$DAEMON_JSON" "$path" <<-'PY' ||
 		import json, os, sys
 		path, runsc = sys.argv[1:]
-		conf = json.load(open(path)) if os.path.exists(path) and os.path.getsize(path) else {}
-		runtimes = conf.setdefault("runtimes", {})
+		try:
+		    conf = json.load(open(path)) if os.path.exists(path) and os.path.getsize(path) else {}
+		    runtimes = conf.setdefault("runtimes", {})
+		except (ValueError, AttributeError, TypeError):
+		    sys.exit(1)
 		if "runsc" not in runtimes:
 		    runtimes["runsc"] = {"path": runsc, "runtimeArgs": ["--network=none"]}
 		    os.makedirs(os.path.dirname(path), exist_ok=True)
@@ -170,7 +173,7 @@ runsc_register() {
 		        f.write("\n")
 		    os.replace(path + ".new", path)
 	PY
-		say "engine: runsc is not registered ($DAEMON_JSON is not valid JSON); fix: repair that file, then restart the engine"
+		say "engine: runsc is not registered ($DAEMON_JSON is no JSON object); fix: repair that file, then restart the engine"
 }
 
 # runsc_note: one line when the engine that answers does not know an installed runsc.
@@ -194,6 +197,7 @@ wait_ready() {
 # dockerd_spawn FLAG...: dockerd apart from this shell; its pid in dockerd_pid.
 dockerd_spawn() {
 	local pidfile=/var/run/chela-dockerd.pid
+	log_from=$(($(as_root cat "$ENGINE_LOG" 2>/dev/null | wc -l) + 1))
 	as_root sh -c 'log=$1 pidfile=$2; shift 2
 		setsid "$@" >>"$log" 2>&1 </dev/null & echo $! >"$pidfile"' \
 		sh "$ENGINE_LOG" "$pidfile" dockerd "$@"
@@ -208,7 +212,7 @@ cgroups_mount() {
 }
 
 engine() {
-	local dockerd_pid t0
+	local dockerd_pid log_from=1 t0
 	command -v curl >/dev/null || packages curl
 	if ping_engine; then
 		runsc_note
@@ -243,9 +247,10 @@ engine() {
 
 engine_reason() {
 	local line
-	line=$(as_root grep -E 'level=(fatal|error)|^failed' "$ENGINE_LOG" | tail -n 1)
+	line=$(as_root tail -n "+$log_from" "$ENGINE_LOG" | grep -E 'level=fatal|^failed|^unable|rror' |
+		tail -n 1)
 	line=${line##*msg=}
-	printf '%s' "${line:0:200}"
+	printf '%s' "${line:-it left no message}" | cut -c1-200
 }
 
 # runsc_reload: the one step that touches a running engine, only when asked for by name.
