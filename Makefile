@@ -225,6 +225,7 @@ install: all runner ## install to DESTDIR and PREFIX
 	cp -R --preserve=mode container/. $(SHARE)/container
 	cd groups && cp --parents --preserve=mode main/CLAUDE.md global/CLAUDE.md $(abspath $(SHARE))/groups
 	cp -R --preserve=mode skills/. $(SHARE)/skills
+	find $(SHARE) -name __pycache__ -prune -exec rm -r {} +
 	install -m 755 build/runner/runner $(SHARE)/container/runner
 	install -m 644 LICENSE $(SHARE)/LICENSE
 
@@ -235,7 +236,7 @@ uninstall: ## remove what install put there
 DIST := build/chela-$(VERSION).tar.xz
 dist: ## a reproducible source archive of HEAD
 	@mkdir -p build
-	$(Q)git archive --format=tar --prefix=chela-$(VERSION)/ HEAD | xz -9 -T1 >$(DIST)
+	$(Q)git -c tar.umask=0022 archive --format=tar --prefix=chela-$(VERSION)/ HEAD | xz -9 -T1 >$(DIST)
 	@sha256sum $(DIST)
 
 clean: ## remove build/

@@ -32,7 +32,7 @@ def check(program):
             yield "a segment is writable and executable"
     for line in read("nm", "-D", "--defined-only", program).splitlines():
         parts = line.split()
-        if len(parts) == 3 and parts[1] in "TtWiV":
+        if len(parts) == 3 and parts[1] in "TtWi":
             yield f"{parts[2]} is exported and may replace a library's function of that name"
 
 
