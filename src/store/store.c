@@ -13,7 +13,6 @@
 static const char pragmas[] = "PRAGMA journal_mode = WAL;"
 			      "PRAGMA synchronous = FULL;"
 			      "PRAGMA foreign_keys = ON;"
-			      "PRAGMA trusted_schema = OFF;"
 			      "PRAGMA cache_size = -1024;"
 			      "PRAGMA journal_size_limit = 8388608;"
 			      "PRAGMA temp_store = MEMORY;";
@@ -81,10 +80,10 @@ int store_fail(struct store *st, struct err *e, const char *what)
 	int rc = sqlite3_errcode(st->db);
 
 	if (rc == SQLITE_CONSTRAINT)
-		return err_set(e, E_BUG, "database, %s: %s", what, sqlite3_errmsg(st->db));
+		return err_set(e, E_BUG, "database: %s (%.40s ...)", sqlite3_errmsg(st->db), what);
 	if (!st->broken[0])
-		snprintf(st->broken, sizeof(st->broken), "database, %s: %s", what,
-			 sqlite3_errmsg(st->db));
+		snprintf(st->broken, sizeof(st->broken), "database: %s (%.40s ...)",
+			 sqlite3_errmsg(st->db), what);
 	return err_set(e, E_IO, "%s", st->broken);
 }
 
