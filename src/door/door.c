@@ -43,11 +43,6 @@ static bool on_line(void *ctx, const char *line)
 	return !d->freed;
 }
 
-void door_enter(struct door *d)
-{
-	d->depth++;
-}
-
 static void write_out(struct door *d);
 
 static void tell_end(struct door *d)
@@ -136,8 +131,7 @@ static void write_out(struct door *d)
 	bool more = d->out.len || (!d->deaf && nghttp2_session_want_write(d->h2));
 	watch_for(d, more ? WATCH_READ | WATCH_WRITE : WATCH_READ);
 	if (!more && !d->h2_dead && door_h2_is_done(d))
-		door_fail(d, d->blamed ? E_PROTO : E_TEMP, "the door's session ended%s%s",
-			  *d->h2_error ? ": " : "", d->h2_error);
+		door_fail(d, E_PROTO, "the sandbox broke HTTP/2: %s", d->h2_error);
 }
 
 static void on_turn_end(void *ctx)

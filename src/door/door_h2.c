@@ -186,9 +186,8 @@ static int on_frame(nghttp2_session *h2, const nghttp2_frame *f, void *user)
 			door_start_clock(d, CLOCK_QUIET);
 		return 0;
 	case NGHTTP2_GOAWAY:
-		if (f->goaway.error_code != NGHTTP2_NO_ERROR)
-			door_fail(d, E_PROTO, "the runner gave up: %s",
-				  nghttp2_http2_strerror(f->goaway.error_code));
+		door_fail(d, f->goaway.error_code == NGHTTP2_NO_ERROR ? E_TEMP : E_PROTO,
+			  "the runner gave up: %s", nghttp2_http2_strerror(f->goaway.error_code));
 		return 0;
 	case NGHTTP2_DATA:
 		break;
@@ -228,16 +227,6 @@ static int on_stream_close(nghttp2_session *h2, int32_t id, uint32_t code, void 
 	(void)code;
 	if (s)
 		stream_on_h2_close(s);
-	return 0;
-}
-
-static int on_sent(nghttp2_session *h2, const nghttp2_frame *f, void *user)
-{
-	struct door *d = user;
-
-	(void)h2;
-	if (f->hd.type == NGHTTP2_GOAWAY && f->goaway.error_code != NGHTTP2_NO_ERROR)
-		d->blamed = true;
 	return 0;
 }
 
@@ -299,7 +288,6 @@ static nghttp2_session *session_new(struct door *d)
 	nghttp2_session_callbacks_set_on_frame_recv_callback(cb, on_frame);
 	nghttp2_session_callbacks_set_on_data_chunk_recv_callback(cb, on_data);
 	nghttp2_session_callbacks_set_on_stream_close_callback(cb, on_stream_close);
-	nghttp2_session_callbacks_set_on_frame_send_callback(cb, on_sent);
 	nghttp2_session_callbacks_set_error_callback2(cb, on_error_text);
 	nghttp2_session_callbacks_set_send_data_callback(cb, send_data);
 	nghttp2_session_callbacks_set_data_source_read_length_callback(cb, frame_size);
@@ -308,8 +296,7 @@ static nghttp2_session *session_new(struct door *d)
 	nghttp2_option_set_max_outbound_ack(opt, 64);
 	nghttp2_option_set_max_settings(opt, 16);
 	nghttp2_option_set_max_continuations(opt, 4);
-	/* Room for an agent with all its connections killed at once, four times over. */
-	nghttp2_option_set_stream_reset_rate_limit(opt, 256, 64);
+	nghttp2_option_set_stream_reset_rate_limit(opt, 1000, 100);
 	if (nghttp2_session_server_new2(&h2, cb, d, opt))
 		die("door: out of memory");
 	nghttp2_option_del(opt);

@@ -91,7 +91,6 @@ struct door {
 	bool had_agent;
 	bool deaf;    /* the kernel takes no more output */
 	bool h2_dead; /* nghttp2 failed; it may only be deleted */
-	bool blamed;  /* we ended the session for a fault of the peer's */
 	bool failed;  /* why is set; `closed` is due or told */
 	bool told;
 	bool freed;
@@ -103,7 +102,10 @@ struct door {
 
 /* --- door.c --- */
 /* Everything that may lead to an up-call runs between these two. */
-void door_enter(struct door *d);
+static inline void door_enter(struct door *d)
+{
+	d->depth++;
+}
 void door_leave(struct door *d);
 /* Notes the end; the first reason wins. What is due is told in door_leave. */
 void door_fail(struct door *d, enum err_code code, const char *fmt, ...)

@@ -272,7 +272,7 @@ static void reset_flood(void **state)
 	_cleanup_(buf_free) struct buf b = {0};
 
 	rig_open(r, NULL);
-	for (uint32_t id = 3; id < 2003; id += 2) {
+	for (uint32_t id = 3; id < 5003; id += 2) {
 		request(&b, END_HEADERS, id, "/nothing");
 		h2(&b, NGHTTP2_RST_STREAM, 0, id, "\0\0\0\10", 4);
 	}
