@@ -131,7 +131,7 @@ int cmd_serve(const struct cli *c)
 	const char *fd_word = cli_value(&words, "--ready-fd");
 	int64_t ready_fd = -1;
 
-	if (fd_word && str_to_i64(fd_word, 3, 1023, &ready_fd, &e) < 0) {
+	if (fd_word && str_to_i64(fd_word, 1, 1023, &ready_fd, &e) < 0) {
 		err_wrap(&e, "reading --ready-fd");
 		return cli_fail(&e);
 	}

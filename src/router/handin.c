@@ -105,7 +105,7 @@ static void flush_out(void *ctx)
 void turn_control(struct session *s, const char *subtype, const char *uuid)
 {
 	_cleanup_(buf_free) struct buf b = {0};
-	char id[24];
+	char id[32];
 
 	snprintf(id, sizeof(id), "chela-%lld", (long long)++s->requests);
 	agent_control_line(&b, id, subtype, uuid);
