@@ -23,6 +23,8 @@ static const struct sandbox_policy builtin = {
 
 bool model_name_ok(const char *s)
 {
+	if (s[0] == '-') /* the agent would read a flag */
+		return false;
 	for (; *s; s++)
 		if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-[]",
 			    *s))

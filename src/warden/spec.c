@@ -94,6 +94,7 @@ static void add_limits(cJSON *h, const struct spec *s)
 static cJSON *host_config(const struct spec *s)
 {
 	static const char *const all[] = {"ALL", NULL}, *const two[] = {"SETUID", "SETGID", NULL};
+	static const char *const nobody[] = {"127.0.0.1", NULL}, *const dot[] = {".", NULL};
 	/* The engine's own list, which ours replaces, and what else nobody inside needs. */
 	static const char *const masked[] = {"/proc/acpi",
 					     "/proc/asound",
@@ -127,6 +128,8 @@ static cJSON *host_config(const struct spec *s)
 	}
 	add_list(h, "MaskedPaths", masked);
 	cJSON_AddStringToObject(h, "NetworkMode", "none");
+	add_list(h, "Dns", nobody); /* or the host's resolver and domain would be told inside */
+	add_list(h, "DnsSearch", dot);
 	cJSON_AddStringToObject(h, "IpcMode", "none");
 	cJSON_AddStringToObject(h, "CgroupnsMode", "private");
 	cJSON_AddBoolToObject(h, "Init", false);

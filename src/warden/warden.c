@@ -35,8 +35,9 @@ struct warden {
 	struct live *live;
 	struct queued *head, **tail;
 	size_t n_queued;
-	bool gone;  /* lost was told */
-	bool *dead; /* set by warden_free while an event runs */
+	bool gone;    /* lost was told */
+	bool reading; /* inside on_ready: warden_free only marks */
+	bool dead;
 };
 
 static struct live **live_find(struct warden *w, uint64_t id)
@@ -174,12 +175,11 @@ static ssize_t receive(struct warden *w, struct wire_tell *t, int *fd)
 static void on_ready(void *ctx, int events)
 {
 	struct warden *w = ctx;
-	bool dead = false;
 
 	if (events & WATCH_WRITE)
 		flush(w);
-	w->dead = &dead;
-	while (!dead && !w->gone) {
+	w->reading = true;
+	while (!w->dead && !w->gone) {
 		struct wire_tell t;
 		int fd = -1;
 		ssize_t n = receive(w, &t, &fd);
@@ -197,8 +197,9 @@ static void on_ready(void *ctx, int events)
 			break;
 		lose(w, n == 0 ? "end of the pair" : n < 0 ? strerror(errno) : "a torn message");
 	}
-	if (!dead)
-		w->dead = NULL;
+	w->reading = false;
+	if (w->dead)
+		warden_free(w);
 }
 
 struct warden *warden_new(struct loop *l, int fd, const struct warden_events *ev, void *ctx)
@@ -219,8 +220,9 @@ void warden_free(struct warden *w)
 {
 	if (!w)
 		return;
-	if (w->dead)
-		*w->dead = true;
+	w->dead = true;
+	if (w->reading)
+		return;
 	drop_all(w);
 	watch_free(w->watch);
 	close(w->fd);
