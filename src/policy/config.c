@@ -150,8 +150,9 @@ static int read_sandbox(struct config *c, struct yaml_node *r, struct err *e)
 	return 0;
 }
 
-static int read_all(struct config *c, struct yaml_node *r, struct err *e)
+int config_read(struct config *c, struct yaml *y, struct err *e)
 {
+	struct yaml_node *r = yaml_root(y);
 	static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
 	int level;
 
@@ -167,7 +168,7 @@ static int read_all(struct config *c, struct yaml_node *r, struct err *e)
 	    yaml_duration(r, "router.delayed_notice", 20 * 1000, 1000, 60 * MINUTE_MS,
 			  &c->delayed_notice_ms, e) < 0)
 		return -1;
-	return 0;
+	return yaml_finish(y, e);
 }
 
 /* Makes one folder of home, private to us. An existing one is left as it is: in a development
@@ -253,9 +254,7 @@ static int read_file(struct config *c, const char *file, struct err *e)
 		*e = why;
 		return -1;
 	}
-	if (read_all(c, yaml_root(y), e) < 0)
-		return -1;
-	return yaml_finish(y, e);
+	return config_read(c, y, e);
 }
 
 int config_load(struct config *c, const char *home, const char *file, struct err *e)

@@ -13,7 +13,7 @@
 #define MIB (1024 * KIB)
 #define GIB (1024 * MIB)
 
-static const struct sandbox_policy builtin = {
+const struct sandbox_policy policy_builtin = {
 	.runtime = "runc",
 	.memory_bytes = GIB,
 	.cpus = 1.0,
@@ -46,33 +46,6 @@ static bool runtime_ok(const char *s)
 	return s[0] && s[0] != '.' && s[0] != '-' && s[strspn(s, set)] == '\0';
 }
 
-/* Fills p from the file; base gives the defaults and, when narrow, the upper bounds. */
-static int read_policy(struct yaml *y, const struct sandbox_policy *base, bool narrow,
-		       struct sandbox_policy *p, struct err *e)
-{
-	struct yaml_node *r = yaml_root(y);
-	const char *runtime;
-
-	if (yaml_str(r, "sandbox.runtime", base->runtime, &runtime, e) < 0)
-		return -1;
-	if (!runtime_ok(runtime) || !str_copy(p->runtime, sizeof(p->runtime), runtime))
-		return yaml_fail(yaml_at(r, "sandbox.runtime"), e,
-				 "must be the name of a Docker runtime, such as runc or runsc");
-	if (narrow && !streq(runtime, base->runtime) &&
-	    (has_own_kernel(base->runtime) || !has_own_kernel(runtime)))
-		return yaml_fail(yaml_at(r, "sandbox.runtime"), e,
-				 "a group can only choose a stronger runtime than the default %s "
-				 "(runsc or kata); remove it or change config/policy.default.yaml",
-				 base->runtime);
-	if (yaml_size(r, "sandbox.memory", base->memory_bytes, 64 * MIB, 1024 * GIB,
-		      &p->memory_bytes, e) < 0 ||
-	    yaml_double(r, "sandbox.cpus", base->cpus, 0.05, 512, &p->cpus, e) < 0 ||
-	    yaml_i64(r, "sandbox.pids", base->pids, 16, 32768, &p->pids, e) < 0 ||
-	    yaml_size(r, "sandbox.tmp", base->tmp_bytes, MIB, 64 * GIB, &p->tmp_bytes, e) < 0)
-		return -1;
-	return yaml_finish(y, e);
-}
-
 static int narrow_only(struct yaml *y, const struct sandbox_policy *base,
 		       const struct sandbox_policy *p, struct err *e)
 {
@@ -95,6 +68,34 @@ static int narrow_only(struct yaml *y, const struct sandbox_policy *base,
 	return 0;
 }
 
+int policy_read(struct yaml *y, const struct sandbox_policy *base, bool narrow,
+		struct sandbox_policy *p, struct err *e)
+{
+	struct yaml_node *r = yaml_root(y);
+	const char *runtime;
+
+	if (yaml_str(r, "sandbox.runtime", base->runtime, &runtime, e) < 0)
+		return -1;
+	if (!runtime_ok(runtime) || !str_copy(p->runtime, sizeof(p->runtime), runtime))
+		return yaml_fail(yaml_at(r, "sandbox.runtime"), e,
+				 "must be the name of a Docker runtime, such as runc or runsc");
+	if (narrow && !streq(runtime, base->runtime) &&
+	    (has_own_kernel(base->runtime) || !has_own_kernel(runtime)))
+		return yaml_fail(yaml_at(r, "sandbox.runtime"), e,
+				 "a group can only choose a stronger runtime than the default %s "
+				 "(runsc or kata); remove it or change config/policy.default.yaml",
+				 base->runtime);
+	if (yaml_size(r, "sandbox.memory", base->memory_bytes, 64 * MIB, 1024 * GIB,
+		      &p->memory_bytes, e) < 0 ||
+	    yaml_double(r, "sandbox.cpus", base->cpus, 0.05, 512, &p->cpus, e) < 0 ||
+	    yaml_i64(r, "sandbox.pids", base->pids, 16, 32768, &p->pids, e) < 0 ||
+	    yaml_size(r, "sandbox.tmp", base->tmp_bytes, MIB, 64 * GIB, &p->tmp_bytes, e) < 0)
+		return -1;
+	if (yaml_finish(y, e) < 0)
+		return -1;
+	return narrow ? narrow_only(y, base, p, e) : 0;
+}
+
 /* One policy file over base; an absent file changes nothing. */
 static int load_over(const char *file, const struct sandbox_policy *base, bool narrow,
 		     struct sandbox_policy *out, struct err *e)
@@ -110,9 +111,7 @@ static int load_over(const char *file, const struct sandbox_policy *base, bool n
 		*e = why;
 		return -1;
 	}
-	if (read_policy(y, base, narrow, out, e) < 0)
-		return -1;
-	return narrow ? narrow_only(y, base, out, e) : 0;
+	return policy_read(y, base, narrow, out, e);
 }
 
 int policy_load_default(const struct config *c, struct sandbox_policy *out, struct err *e)
@@ -120,7 +119,7 @@ int policy_load_default(const struct config *c, struct sandbox_policy *out, stru
 	char file[PATH_CAP + 64];
 
 	snprintf(file, sizeof(file), "%s/config/policy.default.yaml", c->home);
-	if (load_over(file, &builtin, false, out, e) < 0)
+	if (load_over(file, &policy_builtin, false, out, e) < 0)
 		return -1;
 	if (out->tmp_bytes > out->memory_bytes)
 		return err_set(
