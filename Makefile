@@ -152,7 +152,7 @@ setup: ## install what is missing to build, run and test
 # (set -m), so that Ctrl-C stops a turn and not make.
 run: ## install what is missing, build, and chat with the agent
 	@container/setup.sh build run </dev/null
-	@$(MAKE) --no-print-directory image all </dev/null
+	@$(MAKE) -s --no-print-directory image all </dev/null
 	@if [ -t 0 ]; then set -m; fi; build/release/chela chat --serve main
 
 ## Prove
