@@ -456,7 +456,9 @@ const struct http1_handler *mcp_request(struct gconn *k, struct http1 *c, const 
 		return NULL;
 	}
 	if (!streq(r->method, "POST")) {
-		http1_reply(c, 405, plain, "only POST: no stream, no session\n", 33);
+		static const struct http_header allow = {"Allow", "POST"};
+		if (http1_respond(c, 405, &allow, 1, 0) == 0)
+			http1_finish(c);
 		return NULL;
 	}
 	if (!type || !str_starts(type, "application/json")) {

@@ -42,8 +42,10 @@ static void rig_look(void *ctx)
 {
 	struct rig *r = ctx;
 
-	if (r->done && r->done(r))
-		loop_stop(r->f->l);
+	if (!r->done || !r->done(r))
+		return;
+	r->done = NULL; /* once: a stop after the loop has stopped would stop the next run */
+	loop_stop(r->f->l);
 }
 
 static void rig_nothing(void *ctx maybe_unused)
@@ -58,7 +60,6 @@ static inline void rig_until(struct rig *r, bool (*done)(struct rig *r))
 	r->done = done;
 	loop_defer(r->f->l, "rig", rig_nothing, r);
 	loop_run(r->f->l);
-	r->done = NULL;
 	assert_true(done(r));
 }
 
