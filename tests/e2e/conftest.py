@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Servers for the tests, and why they may be skipped: no engine, or no image. Nothing else skips."""
+import pathlib
+import sys
+
+import pytest
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+sys.path.insert(0, str(HERE.parent / "fakes"))
+
+import engine  # noqa: E402
+import server as servers  # noqa: E402
+
+RUNTIMES = ("runc", "runsc")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "slow: takes more than about ten seconds")
+
+
+@pytest.fixture(scope="session")
+def sandboxes():
+    """There is an engine and an image."""
+    assert servers.have_binary(), f"no {servers.BINARY}: make all"
+    why = engine.why_not()
+    if why:
+        pytest.skip(why)
+    if not pathlib.Path(servers.LOCK).exists():
+        pytest.skip(f"no image: {servers.LOCK} is not there (make image)")
+
+
+def need_runtime(name):
+    if name not in engine.runtimes():
+        pytest.skip(f"the engine has no runtime {name}")
+
+
+@pytest.fixture(params=RUNTIMES, scope="session")
+def runtime(request, sandboxes):
+    need_runtime(request.param)
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def warm(runtime, tmp_path_factory):
+    """One server a runtime for all tests that only talk."""
+    s = servers.Server(tmp_path_factory.mktemp(f"warm-{runtime}"), policy={"runtime": runtime})
+    s.start()
+    yield s
+    s.close()
+
+
+@pytest.fixture
+def chat(warm):
+    c = warm.console()
+    yield c
+    c.close()
+    warm.consoles.remove(c)
+
+
+@pytest.fixture
+def make_server(sandboxes, tmp_path):
+    """make_server(config, policy, env, start=True): a server of the test's own."""
+    made = []
+
+    def make(config=None, policy=None, env=None, start=True, name="home"):
+        s = servers.Server(tmp_path / name, config, policy, env)
+        made.append(s)
+        return s.start() if start else s
+
+    yield make
+    wrong = []
+    for s in made:
+        try:
+            s.close()
+        except AssertionError as e:
+            wrong.append(str(e))
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """The log of each server that a failed test used stands in its report."""
+    report = (yield).get_result()
+    if report.failed:
+        for name, value in getattr(item, "funcargs", {}).items():
+            if isinstance(value, servers.Server):
+                report.sections.append((f"log of {name}", value.log(80)))

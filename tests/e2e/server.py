@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A real server under test: its own home, its log as events, its processes by role.
+
+Owns: starting it, waiting for readiness, ending it, and proof that nothing is left behind.
+Must never: use the home of another server, or leave a container or a process.
+"""
+import os
+import pathlib
+import re
+import shutil
+import signal
+import sqlite3
+import subprocess
+import threading
+
+import engine
+import procs
+from bus import Bus
+from console import Console
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BINARY = os.environ.get("CHELA_BIN", str(ROOT / "build/release/chela"))
+LOCK = os.environ.get("CHELA_IMAGE_LOCK", str(ROOT / "build/image/image.lock"))
+# the caller's own keys and settings must not decide what is tested
+KEYS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN",
+        "ANTHROPIC_BASE_URL", "CHELA_HOME", "CHELA_CONFIG")
+READY = re.compile(r'comp=serve msg="ready"')
+
+
+def environment(more=None):
+    env = {k: v for k, v in os.environ.items() if k not in KEYS}
+    env.update(more or {})
+    return env
+
+
+def yaml_of(tree, depth=0):
+    lines = []
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            lines += ["  " * depth + f"{key}:", *yaml_of(value, depth + 1)]
+        else:
+            lines.append("  " * depth + f"{key}: {value}")
+    return lines
+
+
+def merged(a, b):
+    out = dict(a)
+    for key, value in b.items():
+        both = isinstance(value, dict) and isinstance(out.get(key), dict)
+        out[key] = merged(out[key], value) if both else value
+    return out
+
+
+def make_home(home, config=None, policy=None):
+    """Writes the two config files of a home."""
+    home = pathlib.Path(home)
+    (home / "config").mkdir(parents=True, exist_ok=True)
+    tree = merged({"sandbox": {"image_lock": LOCK}}, config or {})
+    (home / "config/chela.yaml").write_text("\n".join(yaml_of(tree)) + "\n", "utf-8")
+    if policy:
+        (home / "config/policy.default.yaml").write_text(
+            "\n".join(yaml_of({"sandbox": policy})) + "\n", "utf-8")
+    return home
+
+
+class Server:
+    """config: a tree laid over the defaults of the tests; policy: keys below sandbox: of
+    policy.default.yaml; env: added to the environment."""
+
+    def __init__(self, home, config=None, policy=None, env=None):
+        self.home = make_home(home, config, policy)
+        self.env = env
+        self.bus = Bus()
+        self.popen = None
+        self.reader = None
+        self.consoles = []
+        self.log_path = self.home / "server.log"
+
+    # -- life
+
+    def start(self, timeout=30):
+        """Starts it and waits until it says that it is ready."""
+        self.spawn()
+        self.wait_ready(timeout)
+        return self
+
+    def spawn(self):
+        ours, theirs = os.pipe()
+        os.set_inheritable(theirs, True)
+        self.popen = subprocess.Popen(
+            [BINARY, "--home", str(self.home), "serve", "--ready-fd", str(theirs)],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+            pass_fds=[theirs], env=environment(self.env))
+        os.close(theirs)
+        self.ready_fd = ours
+        self.reader = threading.Thread(target=self._read_log, args=[self.popen.stderr],
+                                       daemon=True)
+        self.reader.start()
+
+    def wait_ready(self, timeout):
+        with os.fdopen(self.ready_fd, "rb", buffering=0) as f:
+            import select
+            got = f.read(1) if select.select([f], [], [], timeout)[0] else None
+        assert got == b"\n", f"the server did not get ready ({got!r}):\n{self.log()}"
+
+    def _read_log(self, pipe):
+        with open(self.log_path, "ab", buffering=0) as out:
+            for line in pipe:
+                out.write(line)
+                self.bus.post(("log", line.decode("utf-8", "replace").rstrip("\n")))
+        self.bus.post(("log-end", ""))
+
+    def stop(self, timeout=30):
+        """SIGTERM, then waits for the end; returns the exit status."""
+        if not self.popen:
+            return None
+        self.popen.terminate()
+        try:
+            status = self.popen.wait(timeout)
+        except subprocess.TimeoutExpired:
+            held = procs.open_all([self.popen.pid, *procs.below(self.popen.pid)])
+            for h in held:
+                h.kill()
+                h.close()
+            self.popen.wait(10)
+            status = None
+        self._reap(timeout)
+        return status
+
+    def kill(self, timeout=30):
+        """kill -9 of the supervisor; waits until its children are gone too."""
+        held = procs.open_all(procs.children(self.popen.pid))
+        self.popen.send_signal(signal.SIGKILL)
+        self.popen.wait(timeout)
+        for h in held:
+            assert h.ended(timeout), f"process {h.pid} outlived its supervisor\n{self.log()}"
+            h.close()
+        self._reap(timeout)
+
+    def _reap(self, timeout):
+        self.reader.join(timeout)
+        assert not self.reader.is_alive(), f"the log is still open\n{self.log()}"
+        self.popen = None
+
+    def restart(self):
+        self.stop()
+        return self.start()
+
+    def close(self):
+        """The end of a test: stops all and proves that nothing is left."""
+        for c in self.consoles:
+            c.close()
+        status = self.stop() if self.popen else 0
+        left = self.leftovers()
+        for c in left:
+            engine.remove(c["Id"])
+        assert not left, f"containers are left: {[c['Names'] for c in left]}\n{self.log()}"
+        assert status == 0, f"the server's exit status is {status}\n{self.log()}"
+
+    def leftovers(self):
+        return engine.containers(self.instance) if (self.home / "instance").exists() else []
+
+    # -- what it is
+
+    @property
+    def instance(self):
+        return (self.home / "instance").read_text("utf-8").strip()
+
+    @property
+    def supervisor(self):
+        return self.popen.pid
+
+    @property
+    def warden(self):
+        """Forked before the front."""
+        return procs.children(self.popen.pid)[0]
+
+    @property
+    def front(self):
+        return procs.children(self.popen.pid)[1]
+
+    def container(self):
+        """The one running container."""
+        found = engine.containers(self.instance, every=False)
+        assert len(found) == 1, [c["Names"] for c in found]
+        return found[0]
+
+    def runner_pid(self):
+        return engine.inspect(self.container()["Id"])["State"]["Pid"]
+
+    # -- what it says
+
+    def log(self, last=60):
+        if not self.log_path.exists():
+            return "(no log)"
+        lines = self.log_path.read_text("utf-8", "replace").splitlines()
+        return "\n".join(lines[-last:])
+
+    def wait_log(self, pattern, timeout=30, since=0, count=1):
+        want = re.compile(pattern)
+        event = self.bus.wait(lambda e: e[0] == "log" and want.search(e[1]), timeout, since,
+                              f"log line /{pattern}/", count)
+        return event[1]
+
+    def log_lines(self, pattern, since=0):
+        want = re.compile(pattern)
+        return [e[1] for e in self.bus.find(lambda e: e[0] == "log" and want.search(e[1]), since)]
+
+    # -- what it knows
+
+    def rows(self, sql, *args):
+        """Reads its database, which is never written from here."""
+        db = sqlite3.connect(f"file:{self.home / 'chela.db'}?mode=ro", uri=True, timeout=10)
+        try:
+            return db.execute(sql, args).fetchall()
+        finally:
+            db.close()
+
+    def console(self, group="main", since=0):
+        c = Console(self, group, since)
+        self.consoles.append(c)
+        return c
+
+    def cli(self, *words, stdin="", timeout=60, env=None):
+        """Runs a command of the program against this home."""
+        return run_cli(self.home, *words, stdin=stdin, timeout=timeout,
+                       env={**(self.env or {}), **(env or {})})
+
+
+def run_cli(home, *words, stdin="", timeout=60, env=None):
+    return subprocess.run([BINARY, "--home", str(home), *words], input=stdin, text=True,
+                          capture_output=True, timeout=timeout, env=environment(env),
+                          check=False)
+
+
+def have_binary():
+    return shutil.which(BINARY) is not None
