@@ -99,7 +99,14 @@ static void on_idle(void *ctx)
 		call->last_ms = now;
 	}
 	if (now - call->last_ms < call->idle_ms) {
+		call->doubted = false;
 		timer_start(call->idle, call->idle_ms - (now - call->last_ms), 0);
+		return;
+	}
+	/* Timers come before sockets: when it was us who were late, the bytes are there unread. */
+	if (!call->doubted) {
+		call->doubted = true;
+		timer_start(call->idle, 1, 0);
 		return;
 	}
 	err_set(&e, E_TEMP, "%s: silent for %lld ms", call->peer, (long long)call->idle_ms);

@@ -49,6 +49,7 @@ struct http_call {
 	struct timer *idle;
 	int64_t idle_ms, last_ms;
 	curl_off_t sent; /* bytes of request known at last_ms */
+	bool doubted;	 /* found silent once */
 	bool added;	 /* to multi */
 	bool dead;	 /* no up-call any more */
 	bool kick;	 /* curl_easy_pause is to be called */

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Owns child processes: fork, a clean state, exec, and the exit as an event of a pidfd, so that no
- * SIGCHLD handler is needed and no other child of the process is ever reaped here. Between fork
+ * Owns child processes: fork, a clean state, exec, and the exit as an event. SIGCHLD says that one
+ * of them may have ended; each looks only at its own number, so that no other child of the process
+ * is ever reaped here (a pidfd would say which, but valgrind 3.19 knows none). Between fork
  * and exec only async-signal-safe calls are made (a resolver thread may hold any lock). No child
  * of this file outlives its owner unless it was asked to.
  */
@@ -28,8 +29,7 @@ struct proc {
 	struct loop *loop;
 	const char *what;
 	pid_t pid;
-	int pidfd;
-	struct watch *watch;
+	struct sigwatch *watch;
 	proc_exit_fn *fn; /* NULL once forgotten */
 	void *ctx;
 	bool over;  /* reaped */
@@ -127,36 +127,34 @@ static char *find_program(const char *name, struct err *e)
 
 static void proc_release(struct proc *p)
 {
-	watch_free(p->watch);
+	sigwatch_free(p->watch);
 	p->watch = NULL;
-	close(p->pidfd);
-	p->pidfd = -1;
 	loop_hold(p->loop, -1);
 	p->over = true;
 	if (p->freed)
 		loop_free_later(p->loop, p);
 }
 
-static void on_exit_event(void *ctx, int events maybe_unused)
+static void on_child_signal(void *ctx, int signo maybe_unused)
 {
 	struct proc *p = ctx;
-	siginfo_t si = {0};
+	int status = 0;
+	pid_t rc;
 	bool exited;
 
-	if (waitid(P_PIDFD, (id_t)p->pidfd, &si, WEXITED | WNOHANG) < 0) {
-		if (errno == EINTR)
-			return;
-		log_error("proc", "child was reaped by someone else", "what=\"%s\" pid=%d", p->what,
-			  (int)p->pid);
-		si.si_code = CLD_EXITED;
-		si.si_status = -1;
-	} else if (si.si_pid == 0) {
-		return;
+	do {
+		rc = waitpid(p->pid, &status, WNOHANG);
+	} while (rc < 0 && errno == EINTR);
+	if (rc == 0)
+		return; /* it was another child */
+	if (rc < 0) {
+		log_oops("%s: pid %d was reaped by someone else", p->what, (int)p->pid);
+		status = 0xff00;
 	}
-	exited = si.si_code == CLD_EXITED;
+	exited = WIFEXITED(status);
 	proc_release(p);
 	if (!p->freed && p->fn)
-		p->fn(p->ctx, exited ? si.si_status : -1, exited ? 0 : si.si_status);
+		p->fn(p->ctx, exited ? WEXITSTATUS(status) : -1, exited ? 0 : WTERMSIG(status));
 }
 
 static void close_fds(const int *fds, size_t n)
@@ -183,51 +181,51 @@ static int prepare_fds(struct launch *a, struct err *e)
 	return 0;
 }
 
-/* Forks; 0 with *pid and *pidfd set once the program runs. Waits for the exec, which is local work
- * of well under a millisecond: fork is what costs. */
-static int launch(struct launch *a, pid_t *pid, int *pidfd, struct err *e)
+/* Forks with all signals held back: one that came before the child has reset its handlers would
+ * run ours there. */
+static pid_t fork_child(struct launch *a)
+{
+	sigset_t all, before;
+	pid_t pid;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	pid = fork();
+	if (pid == 0) {
+		/* 0..2 are about to be replaced: the report must not be one of them. */
+		a->report = fcntl(a->report, F_DUPFD_CLOEXEC, 3);
+		child_run(a);
+	}
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return pid;
+}
+
+/* The pid of the running program, or -1. Waits for the exec, which is local work of well under a
+ * millisecond: the fork is what costs. */
+static pid_t launch(struct launch *a, struct err *e)
 {
 	struct failure f = {{0}, 0};
-	sigset_t all, before;
 	int report[2];
 	ssize_t n;
+	pid_t pid;
 
 	if (pipe2(report, O_CLOEXEC) < 0)
 		return err_sys(e, errno, "cannot make a pipe for a child");
 	a->report = report[1];
 	a->parent = getpid();
-	/* A signal that came before the child has reset its handlers would run ours there. */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	*pid = fork();
-	if (*pid == 0) {
-		/* 0..2 are about to be replaced: the report must not be one of them. */
-		a->report = fcntl(report[1], F_DUPFD_CLOEXEC, 3);
-		child_run(a);
-	}
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (*pid < 0)
+	pid = fork_child(a);
+	if (pid < 0)
 		err_sys(e, errno, "cannot fork");
 	close(report[1]);
 	do {
-		n = *pid > 0 ? read(report[0], &f, sizeof(f)) : -1;
-	} while (n < 0 && *pid > 0 && errno == EINTR);
+		n = pid > 0 ? read(report[0], &f, sizeof(f)) : 0;
+	} while (n < 0 && errno == EINTR);
 	close(report[0]);
-	if (*pid < 0)
-		return -1;
-	if (n == 0) {
-		*pidfd = (int)syscall(SYS_pidfd_open, *pid, 0);
-		if (*pidfd >= 0)
-			return 0;
-		err_sys(e, errno, "pidfd_open");
-		kill(*pid, SIGKILL);
-	} else {
-		f.step[sizeof(f.step) - 1] = '\0';
-		err_sys(e, f.errnum, "cannot start %s: %s", a->spec->argv[0], f.step);
-		if (f.errnum == ENOENT)
-			e->code = E_GONE;
-	}
-	waitpid(*pid, NULL, 0); /* it is dead, or dies by the SIGKILL */
+	if (pid < 0 || n == 0)
+		return pid; /* at exec the pipe closes itself */
+	f.step[sizeof(f.step) - 1] = '\0';
+	err_sys(e, f.errnum, "cannot start %s: %s", a->spec->argv[0], f.step);
+	waitpid(pid, NULL, 0); /* it has said so with its last breath */
 	return -1;
 }
 
@@ -240,24 +238,22 @@ struct proc *proc_spawn(struct loop *l, const char *what, const struct proc_spec
 	_cleanup_free_ char *path = find_program(s->argv[0], e);
 	struct launch a = {.spec = s, .path = path, .env = s->env ? s->env : plain};
 	struct proc *p;
-	pid_t pid;
-	int pidfd, rc;
 
 	if (!path || prepare_fds(&a, e) < 0)
-		return NULL;
-	rc = launch(&a, &pid, &pidfd, e);
-	close_fds(a.fds, 3);
-	if (rc < 0)
 		return NULL;
 	p = xcalloc(1, sizeof(*p));
 	p->loop = l;
 	p->what = what;
-	p->pid = pid;
-	p->pidfd = pidfd;
 	p->fn = fn;
 	p->ctx = ctx;
-	p->watch = watch_new(l, what, pidfd, on_exit_event, p);
-	watch_set(p->watch, WATCH_READ);
+	p->watch = sigwatch_new(l, SIGCHLD, on_child_signal, p); /* before it can die */
+	p->pid = launch(&a, e);
+	close_fds(a.fds, 3);
+	if (p->pid < 0) {
+		sigwatch_free(p->watch);
+		free(p);
+		return NULL;
+	}
 	loop_hold(l, 1);
 	return p;
 }
@@ -269,9 +265,8 @@ pid_t proc_pid(const struct proc *p)
 
 void proc_kill(struct proc *p, int signo)
 {
-	/* By pidfd: a number that was reused cannot be hit. */
-	if (!p->over)
-		syscall(SYS_pidfd_send_signal, p->pidfd, signo, NULL, 0);
+	if (!p->over) /* not reaped: the number is still its own */
+		kill(p->pid, signo);
 }
 
 void proc_free(struct proc *p)
@@ -282,5 +277,5 @@ void proc_free(struct proc *p)
 	if (p->over)
 		loop_free_later(p->loop, p);
 	else
-		proc_kill(p, SIGKILL); /* on_exit_event reaps it and lets go */
+		proc_kill(p, SIGKILL); /* on_child_signal reaps it and lets go */
 }

@@ -506,8 +506,11 @@ static void out_of_descriptors(void **state)
 	struct rlimit old, low;
 	int port = 0, fd;
 	struct timer *t;
-	struct listener *s = listener_tcp(f->l, "tcp", &port, on_accept, &x, &e);
+	struct listener *s;
 
+	if (getenv("LD_PRELOAD") && strstr(getenv("LD_PRELOAD"), "valgrind"))
+		skip(); /* it plays the limit itself: accepts, closes, and then says EMFILE */
+	s = listener_tcp(f->l, "tcp", &port, on_accept, &x, &e);
 	assert_non_null(s);
 	fd = tcp_connect(port);
 	getrlimit(RLIMIT_NOFILE, &old);

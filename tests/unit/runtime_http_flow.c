@@ -295,8 +295,8 @@ static void pauses_are_not_silence(void **state)
 
 	open_world(&w, state);
 	w.r.pause_at = 1;
-	rec_get(&w.r, "http", w.s.port, "/big", &(struct http_spec){.idle_ms = 25});
-	run_for(&w, 100);
+	rec_get(&w.r, "http", w.s.port, "/big", &(struct http_spec){.idle_ms = 50});
+	run_for(&w, 200);
 	assert_int_equal(w.r.dones, 0);
 	w.r.pause_at = 0;
 	w.r.paused = false;
@@ -311,8 +311,8 @@ static void pauses_are_not_silence(void **state)
 	w.r.send_pause_at = 1;
 	rec_get(&w.r, "http", w.s.port, "/echo",
 		&(struct http_spec){
-			.method = "POST", .stream_body = true, .stream_len = 5000, .idle_ms = 25});
-	run_for(&w, 100);
+			.method = "POST", .stream_body = true, .stream_len = 5000, .idle_ms = 50});
+	run_for(&w, 200);
 	assert_int_equal(w.r.dones, 0);
 	w.r.send_pause_at = 0;
 	w.r.paused = false;
