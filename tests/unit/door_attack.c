@@ -3,60 +3,7 @@
  * The door against a hostile sandbox: each attack is bytes made by hand. It must end this door
  * with E_PROTO (or only the stream, where RFC 9113 says so), with memory bounded, and nothing else.
  */
-#include "door_peer.h"
-
-/* One HTTP/2 frame. */
-static void h2(struct buf *b, uint8_t type, uint8_t flags, uint32_t id, const void *p, size_t n)
-{
-	const uint8_t head[9] = {
-		(uint8_t)(n >> 16),  (uint8_t)(n >> 8),	  (uint8_t)n,	      type,	  flags,
-		(uint8_t)(id >> 24), (uint8_t)(id >> 16), (uint8_t)(id >> 8), (uint8_t)id};
-
-	buf_put(b, head, sizeof(head));
-	if (n)
-		buf_put(b, p, n);
-}
-
-/* HPACK without tables: literal, never indexed, lengths below 127. */
-static void field(struct buf *b, const char *name, const char *value)
-{
-	buf_put(b, "\x10", 1);
-	buf_putf(b, "%c%s%c%s", (int)strlen(name), name, (int)strlen(value), value);
-}
-
-static void request(struct buf *b, uint8_t flags, uint32_t id, const char *path)
-{
-	_cleanup_(buf_free) struct buf h = {0};
-
-	field(&h, ":method", "POST");
-	field(&h, ":scheme", "chela");
-	field(&h, ":authority", "door");
-	field(&h, ":path", path);
-	h2(b, NGHTTP2_HEADERS, flags, id, h.p, h.len);
-}
-
-enum {
-	END_HEADERS = NGHTTP2_FLAG_END_HEADERS
-};
-
-/* Sends raw bytes as the sandbox's stdout. */
-static void send_raw(struct rig *r, const struct buf *b)
-{
-	for (size_t i = 0; i < b->len; i += 32768)
-		put_frame(&r->tx, 1, b->p + i, b->len - i < 32768 ? b->len - i : 32768);
-	peer_write(r);
-}
-
-/* The bytes must end the door. */
-static void fatal(struct rig *r, const struct buf *b, const char *text)
-{
-	send_raw(r, b);
-	run_until(r, is_over);
-	assert_error_is(&r->why, E_PROTO, text);
-	assert_int_equal(r->calls[AT_CLOSED], 1);
-	for (int i = 0; i < r->n_uses; i++)
-		assert_int_equal(r->uses[i].closes, 1);
-}
+#include "door_raw.h"
 
 static void garbage_before_the_handshake(void **state)
 {
@@ -219,92 +166,6 @@ static void window_overflow(void **state)
 	fatal(*state, &b, "");
 }
 
-/* A runner that sends n copies of some frame and never reads. */
-static void deaf_flood(struct rig *r, uint8_t type, const void *p, size_t n, int times,
-		       const char *text)
-{
-	_cleanup_(buf_free) struct buf b = {0};
-
-	rig_open(r, NULL);
-	r->deaf_peer = true;
-	for (int i = 0; i < times; i++)
-		h2(&b, type, 0, 0, p, n);
-	fatal(r, &b, text);
-}
-
-static void ping_flood(void **state)
-{
-	deaf_flood(*state, NGHTTP2_PING, "12345678", 8, 10000, "");
-}
-
-static void settings_flood(void **state)
-{
-	deaf_flood(*state, NGHTTP2_SETTINGS, "", 0, 10000, "");
-}
-
-static void settings_with_many_entries(void **state)
-{
-	char many[6 * 17] = "";
-
-	deaf_flood(*state, NGHTTP2_SETTINGS, many, sizeof(many), 1, "");
-}
-
-/* Frames that carry nothing and get no answer: only their rate gives them away. */
-static void idle_floods(void **state)
-{
-	static const uint8_t types[] = {NGHTTP2_DATA, NGHTTP2_PRIORITY};
-	struct rig *r = *state;
-
-	for (size_t i = 0; i < ARRAY_LEN(types); i++) {
-		_cleanup_(buf_free) struct buf b = {0};
-		rig_open(r, NULL);
-		for (int k = 0; k < 3 * DOOR_IDLE_FRAMES; k++)
-			h2(&b, types[i], 0, 1, "\0\0\0\3\0", types[i] == NGHTTP2_PRIORITY ? 5 : 0);
-		fatal(r, &b, "flood");
-		if (i + 1 < ARRAY_LEN(types))
-			rig_free(r);
-	}
-}
-
-static void reset_flood(void **state)
-{
-	struct rig *r = *state;
-	_cleanup_(buf_free) struct buf b = {0};
-
-	rig_open(r, NULL);
-	for (uint32_t id = 3; id < 5003; id += 2) {
-		request(&b, END_HEADERS, id, "/nothing");
-		h2(&b, NGHTTP2_RST_STREAM, 0, id, "\0\0\0\10", 4);
-	}
-	fatal(r, &b, "");
-}
-
-/* Requests that are refused, from a runner that does not read: the refusals must not pile up. */
-static void refused_flood(void **state)
-{
-	struct rig *r = *state;
-	_cleanup_(buf_free) struct buf b = {0};
-
-	rig_open(r, NULL);
-	r->deaf_peer = true;
-	for (uint32_t id = 3; id < 40003; id += 2)
-		request(&b, END_HEADERS, id, "/nothing");
-	fatal(r, &b, "");
-	assert_int_equal(r->calls[AT_CONN], 0);
-}
-
-static void continuation_flood(void **state)
-{
-	_cleanup_(buf_free) struct buf b = {0}, h = {0};
-
-	rig_open(*state, NULL);
-	field(&h, ":method", "POST");
-	h2(&b, NGHTTP2_HEADERS, 0, 3, h.p, h.len);
-	for (int i = 0; i < 1000; i++)
-		h2(&b, NGHTTP2_CONTINUATION, 0, 3, "", 0);
-	fatal(*state, &b, "");
-}
-
 static bool has_conn(struct rig *r)
 {
 	return r->calls[AT_CONN] > 0;
@@ -420,12 +281,7 @@ static void torn_session(void **state)
 
 	buf_puts(&raw, NGHTTP2_CLIENT_MAGIC);
 	h2(&raw, NGHTTP2_SETTINGS, 0, 0, "", 0);
-	field(&h, ":method", "POST");
-	field(&h, ":scheme", "chela");
-	field(&h, ":authority", "door");
-	field(&h, ":path", "/agent");
-	field(&h, "chela-door", "1");
-	h2(&raw, NGHTTP2_HEADERS, END_HEADERS, 1, h.p, h.len);
+	agent_request(&raw);
 	h2(&raw, NGHTTP2_DATA, 0, 1, "hello", 5);
 	request(&raw, END_HEADERS, 3, "/tcp");
 	h2(&raw, NGHTTP2_DATA, NGHTTP2_FLAG_END_STREAM, 3, "world", 5);
@@ -473,13 +329,6 @@ int main(void)
 		T(more_than_the_window),
 		T(frame_beyond_the_size),
 		T(window_overflow),
-		T(ping_flood),
-		T(settings_flood),
-		T(settings_with_many_entries),
-		T(idle_floods),
-		T(reset_flood),
-		T(refused_flood),
-		T(continuation_flood),
 		T(tcp_before_the_agent),
 		T(faults_of_one_stream),
 		T(data_after_the_end),
