@@ -5,6 +5,7 @@
 that answers, the same probe runs in a locked container under every runtime it has.
 """
 
+import ctypes
 import io
 import json
 import os
@@ -27,6 +28,14 @@ NAMESPACE = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "--")
 
 def caps(*names):
     return ("setpriv", "--inh-caps=-all", "--bounding-set=-all," + ",".join("+" + n for n in names))
+
+
+def open_to_all(folder):
+    """pytest's folder, made writable and reachable for the agent's uid."""
+    folder.chmod(0o777)
+    for up in list(folder.parents)[:2]:
+        up.chmod(0o755)
+    return folder
 
 
 def inside(pid):
@@ -109,11 +118,39 @@ def test_nothing_survives_pid_1(start):
 @pytest.mark.parametrize("left", ["setuid", "setgid"])
 def test_refuses_to_run_half_locked(start, left, tmp_path):
     """Without one of the two capabilities the runner must not go on as root."""
-    mark = tmp_path / "agent-ran"
+    mark = open_to_all(tmp_path) / "agent-ran"
     wrap = (*NAMESPACE, *caps(left))
     h = start("touch", str(mark), flags=FLAGS, wrap=wrap, handshake=False)
     assert h.wait() != 0
     assert "refused (CAP_SET" in h.text()
+    assert not mark.exists()
+
+
+def without_runner_uid():
+    """Before exec: into a user namespace where 10001 exists and 10002 does not."""
+    (go, went), (done, mapped) = os.pipe(), os.pipe()
+    child = os.getpid()
+    if os.fork() == 0:
+        os.read(go, 1)
+        for name in ("uid_map", "gid_map"):
+            pathlib.Path("/proc/%d/%s" % (child, name)).write_text("0 0 %d\n" % RUNNER)
+        os.write(mapped, b"x")
+        os._exit(0)
+    if ctypes.CDLL(None).unshare(0x10000000) != 0:  # CLONE_NEWUSER
+        os._exit(99)
+    os.write(went, b"x")
+    os.read(done, 1)
+    os.wait()
+
+
+@needs_root
+def test_agent_waits_for_the_runner_to_be_locked(start, tmp_path):
+    """The launcher can lock itself, the runner cannot: nothing of the agent may run."""
+    mark = open_to_all(tmp_path) / "agent-ran"
+    argv = ("touch", str(mark))
+    h = start(*argv, flags=FLAGS, handshake=False, preexec=without_runner_uid)
+    assert h.wait() == 1
+    assert "setresgid refused" in h.text()
     assert not mark.exists()
 
 
@@ -126,10 +163,8 @@ def test_keep_uid_is_refused_as_pid_1(start):
 
 @needs_root
 def test_not_root_is_refused(start, binary, tmp_path):
-    copy = tmp_path / "runner"  # where another uid can reach it
+    copy = open_to_all(tmp_path) / "runner"
     shutil.copy(binary, copy)
-    for d in (tmp_path, *list(tmp_path.parents)[:2]):
-        d.chmod(0o755)
     for flags, code in ((FLAGS, 2), ((*FLAGS, "--keep-uid"), 0)):
         argv = ["setpriv", "--reuid=12345", "--regid=12345", "--clear-groups", str(copy)]
         h = Host([*argv, *flags, "--", "cat"], handshake=code == 0)
