@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Turns: follow-ups while one runs, stopping, time limits, and what outlives a sandbox or a server."""
+import os
+import re
+import shutil
+
+import pytest
+
+import engine
+
+
+def open_gate(server, name="gate"):
+    """Lets the agent's waiting `cat` go on: the write ends when the reader has it."""
+    path = server.home / "groups/main" / name
+    with open(path, "w", encoding="utf-8") as f:
+        f.write("open\n")
+
+
+def hold_turn(server, chat, name="gate"):
+    """A turn that waits in a tool call until the test opens the gate."""
+    path = server.home / "groups/main" / name
+    if not path.exists():
+        os.mkfifo(path)
+        os.chmod(path, 0o666)
+    mark = chat.bus.mark()
+    uid = chat.say(f"!bash echo waiting; cat /workspace/{name}")
+    chat.wait_event("progress", 60, mark, lambda e: e["kind"] == "tool")
+    return uid
+
+
+@pytest.fixture
+def server(make_server):
+    return make_server()
+
+
+def states(server):
+    return server.rows("SELECT id, state, turn_id FROM messages WHERE dir = 0 ORDER BY id")
+
+
+def test_50_messages_during_a_tool_call(server):
+    """All are handed in while the turn runs, in order, each answered once."""
+    chat = server.console()
+    chat.ask("warm up")
+    first = hold_turn(server, chat)
+    ids = [chat.say(f"follow-up number {i}.") for i in range(50)]
+    for uid in ids:
+        chat.stored(uid)
+    open_gate(server)
+    for uid in [first, *ids]:
+        assert chat.settled(uid)
+    chat.sync()
+    echoes = re.findall(r"echo: follow-up number (\d+)\.", "\n".join(chat.outs()))
+    assert [int(n) for n in echoes] == list(range(50))
+    rows = states(server)
+    assert len(rows) == 52 and all(state == 3 for _, state, _ in rows)
+    assert len({turn for _, _, turn in rows[1:]}) == 1, "they were not handed in during the turn"
+
+
+def test_50_messages_while_text_streams(server):
+    chat = server.console()
+    chat.ask("warm up")
+    mark = chat.bus.mark()
+    first = chat.say("!slow 20 100")
+    chat.wait_event("progress", 60, mark, lambda e: e["kind"] == "text")
+    ids = [chat.say(f"follow-up number {i}.") for i in range(50)]
+    for uid in [first, *ids]:
+        assert chat.settled(uid)
+    chat.sync()
+    echoes = re.findall(r"echo: follow-up number (\d+)\.", "\n".join(chat.outs()))
+    assert [int(n) for n in echoes] == list(range(50))
+    assert all(state == 3 for _, state, _ in states(server))
+
+
+def test_50_messages_before_the_sandbox_is_there(server):
+    chat = server.console()
+    ids = [chat.say(f"early number {i}.") for i in range(50)]
+    for uid in ids:
+        assert chat.settled(uid)
+    chat.sync()
+    echoes = re.findall(r"echo: early number (\d+)\.", "\n".join(chat.outs()))
+    assert [int(n) for n in echoes] == list(range(50))
+
+
+def test_stop_ends_the_turn_with_a_notice(server):
+    chat = server.console()
+    for text, kind in (("!slow 100 600", "text"), ("!bash cat /workspace/never", "tool")):
+        if not (server.home / "groups/main").exists():
+            chat.ask("warm up")
+        fifo = server.home / "groups/main/never"
+        if not fifo.exists():
+            os.mkfifo(fifo)
+            os.chmod(fifo, 0o666)
+        mark = chat.bus.mark()
+        uid = chat.say(text)
+        chat.wait_event("progress", 60, mark, lambda e, k=kind: e["kind"] == k)
+        chat.stop()
+        assert "Stopped." in chat.failure(uid, 15)
+        assert "echo: next" in chat.ask("next")
+    assert len(server.log_lines("sandbox started")) == 1, "the sandbox need not die for a stop"
+
+
+def test_stop_ends_follow_ups_too(server):
+    chat = server.console()
+    chat.ask("warm up")
+    first = hold_turn(server, chat)
+    later = [chat.say(f"later {i}") for i in range(3)]
+    for uid in later:
+        chat.stored(uid)
+    chat.stop()
+    for uid in [first, *later]:
+        assert not chat.settled(uid, 20), chat.said[uid]
+    chat.sync()
+    assert not any("echo: later" in t for t in chat.outs())
+    assert sum("Stopped." in t for t in chat.outs()) == 1
+    assert "echo: again" in chat.ask("again")
+
+
+def test_stop_with_nothing_to_stop(server):
+    chat = server.console()
+    chat.ask("warm up")
+    chat.stop()
+    assert "echo: still" in chat.ask("still")
+
+
+def test_turn_timeout_is_told(make_server):
+    server = make_server({"sandbox": {"turn_timeout": "2s"}})
+    chat = server.console()
+    uid = chat.say("!slow 100 600")
+    assert "took longer than 2 s" in chat.failure(uid, 40)
+    assert "echo: next" in chat.ask("next")
+
+
+def session_id(server):
+    return server.rows("SELECT session_id FROM sessions")[0][0]
+
+
+def transcripts(server):
+    return sorted(p.name for p in (server.home / "sessions/main").glob("projects/*/*.jsonl"))
+
+
+def test_memory_and_session_outlive_the_server(server):
+    chat = server.console()
+    chat.ask("!write CLAUDE.md Remember: the cat is called Mitzi.")
+    before = session_id(server)
+    assert transcripts(server) == [before + ".jsonl"]
+    server.restart()
+    assert "echo: after" in chat.ask("after")
+    assert session_id(server) == before
+    assert transcripts(server) == [before + ".jsonl"]
+    server.wait_log(r'comp=session msg="ready" group=main resume=1')
+    assert "Mitzi" in chat.ask("!bash cat CLAUDE.md")
+
+
+def test_idle_stop_and_resume(make_server):
+    server = make_server({"sandbox": {"idle_stop": "1s"}})
+    chat = server.console()
+    chat.ask("one")
+    before = session_id(server)
+    mark = server.bus.mark()
+    server.wait_log("sandbox ended", 20, mark)
+    assert engine.containers(server.instance) == []
+    assert "echo: two" in chat.ask("two")
+    assert session_id(server) == before and transcripts(server) == [before + ".jsonl"]
+    server.wait_log(r'comp=session msg="ready" group=main resume=1')
+    assert server.rows("SELECT count(*) FROM messages WHERE tries > 0") == [(0,)]
+
+
+def test_lost_transcript_is_told_and_overcome(server):
+    chat = server.console()
+    chat.ask("the parrot is green")
+    before = session_id(server)
+    server.stop()
+    shutil.rmtree(server.home / "sessions/main")
+    server.start()
+    text = chat.ask("what now")
+    assert "could not be resumed" in text and "echo: what now" in text
+    assert session_id(server) != before
+    # the recent history went along, so the agent knows what was said before
+    assert server.rows("SELECT count(*) FROM messages WHERE dir = 0 AND state != 3") == [(0,)]
+    new = (server.home / "sessions/main").glob(f"projects/*/{session_id(server)}.jsonl")
+    assert "the parrot is green" in next(new).read_text("utf-8")
+    assert "echo: and on" in chat.ask("and on")
+
+
+def test_stop_of_the_server_during_a_turn(server):
+    """Nobody's fault: the message is answered after the restart, and no try is counted."""
+    chat = server.console()
+    chat.ask("warm up")
+    mark = chat.bus.mark()
+    uid = chat.say("!slow 100 40")
+    chat.wait_event("progress", 60, mark, lambda e: e["kind"] == "text")
+    assert server.stop() == 0
+    assert engine.containers(server.instance) == []
+    assert server.rows("SELECT state, tries FROM messages WHERE platform_id = ?", uid) == [(1, 0)]
+    server.start()
+    assert chat.settled(uid)
+    chat.sync()
+    assert chat.outs().count(chat.outs()[-1]) == 1
