@@ -189,6 +189,11 @@ $(UNIT_BINS):
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CHELA_CFLAGS) $(CHELA_LDFLAGS) -o $@ $(filter %.o %.a,$^) $(PKG_LIBS) -lcmocka
 
+# What the official MCP suite is run against; tests/mcp_conformance asks for it.
+$(B)/mcp_server: $(B)/tests/mcp_conformance/server.o $(patsubst %,$(B)/lib%.a,$(below_gateway))
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CHELA_CFLAGS) $(CHELA_LDFLAGS) -o $@ $(filter %.o %.a,$^) $(PKG_LIBS)
+
 fuzz: ## each libFuzzer target for FUZZ_SECONDS (FUZZ=name for one of them)
 	$(Q)$(MAKE) --no-print-directory VARIANT=fuzz fuzzers
 	$(Q)$(PYTHON) tests/fuzz/run.py --seconds $(FUZZ_SECONDS) $(or $(FUZZ),$(FUZZERS))
@@ -207,8 +212,20 @@ $(FUZZERS:%=$(B)/replay/%): $(B)/replay/%: $(B)/tests/fuzz/fuzz_%.o $(B)/tests/f
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CHELA_CFLAGS) $(CHELA_LDFLAGS) -o $@ $(filter %.o %.a,$^) $(PKG_LIBS)
 
-bench: all image ## measure; prints a table and writes build/bench.json
-	$(Q)$(PYTHON) tests/bench/bench.py --out build/bench.json
+BENCHES := $(B)/bench/door_bench $(B)/bench/gateway_bench
+bench: all image $(BENCHES) build/bench/agent ## measure; prints a table and writes build/bench.json
+	$(Q)$(PYTHON) tests/bench/bench.py --out build/bench.json </dev/null
+$(B)/bench/door_bench: $(patsubst %,$(B)/lib%.a,$(below_door))
+$(B)/bench/gateway_bench: $(patsubst %,$(B)/lib%.a,$(below_gateway))
+$(BENCHES): $(B)/bench/%: $(B)/tests/bench/%.o
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CHELA_CFLAGS) $(CHELA_LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(PKG_LIBS)
+# It runs in the sandbox's image in the agent's place: static.
+build/bench/agent: tests/bench/agent.c Makefile
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)gcc -std=c11 -D_GNU_SOURCE $(WARN) -O2 -static -s -o $@ $<
 
 lint: ## floors, sizes, formats, licences
 	$(Q)$(PYTHON) tests/lint/lint.py

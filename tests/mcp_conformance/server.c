@@ -129,7 +129,7 @@ static void on_stdin(void *ctx, int events)
 		loop_stop(s->loop);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	struct err e = ERR_INIT;
 	struct server s = {0};
@@ -138,7 +138,16 @@ int main(void)
 		.base_url = "http://127.0.0.1:1", .tools = tools, .n_tools = ARRAY_LEN(tools)};
 	struct log_opts lo = {.fd = 2, .level = LOG_INFO};
 
+	struct secret key = {0};
+
 	log_init(&lo);
+	if (argc > 2) {
+		if (secret_load(&key, "model_key", argv[2], &e) < 0)
+			die(e.msg);
+		o.base_url = argv[1];
+		o.key = &key;
+		o.ca_file = argc > 3 ? argv[3] : NULL;
+	}
 	s.loop = loop_new(&e);
 	if (!s.loop)
 		die(e.msg);
@@ -157,5 +166,6 @@ int main(void)
 	sigwatch_free(sw);
 	gateway_free(s.g);
 	loop_free(s.loop);
+	secret_free(&key);
 	return 0;
 }
