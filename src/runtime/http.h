@@ -36,7 +36,8 @@ struct http_header {
 struct http_events {
 	/* Status line and all headers of the final response. Names are lower case. */
 	void (*head)(void *ctx, int status, const struct http_header *h, size_t n);
-	/* Body bytes. Return false to pause: the same bytes count as taken; no more come until http_resume. May be NULL. */
+	/* Body bytes. Return false to pause: the same bytes count as taken; no more come until http_resume
+	 * (done may come, when these were the last). May be NULL. A pause is not idle time. */
 	bool (*body)(void *ctx, const uint8_t *p, size_t n);
 	/* Body to send, when spec.stream_body: fill up to cap bytes; return the count, 0 at the end, HTTP_PAUSE to wait
 	 * for http_resume_send. */
@@ -49,6 +50,7 @@ struct http_events {
 struct http_spec {
 	const char *method;
 	const char *url; /* http:// or https:// only */
+	/* Sent as given; Content-Length and Transfer-Encoding are refused, they follow from the body. */
 	const struct http_header *headers;
 	size_t n_headers;
 	const void *body; /* copied; NULL = none */

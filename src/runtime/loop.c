@@ -17,6 +17,8 @@
 
 #define SLOW_US	   10000
 #define MAX_ROUNDS 8
+#define QUIET_US   UINT64_C(1000000) /* between two warnings of slow call-backs */
+#define HOLD_MS	   2000
 
 struct deferred {
 	const char *what;
@@ -49,10 +51,12 @@ struct loop {
 	uint8_t *scratch;
 	uint64_t longest_us;
 	const char *longest_what;
-	int depth;   /* call-backs on the stack */
-	int held;    /* see loop_hold */
-	bool ran;    /* something ran since the last turn end */
-	bool in_run; /* inside loop_run */
+	uint64_t warned_us;
+	unsigned unwarned; /* slow call-backs since that warning */
+	int depth;	   /* call-backs on the stack */
+	int held;	   /* see loop_hold */
+	bool ran;	   /* something ran since the last turn end */
+	bool in_run;	   /* inside loop_run */
 	bool in_timer;
 	bool ending; /* inside turn_end */
 };
@@ -96,9 +100,22 @@ uint64_t loop_enter(struct loop *l)
 	return uv_hrtime();
 }
 
+/* A starved machine makes everything slow: the warning must not make it worse. */
+static void warn_slow(struct loop *l, const char *what, uint64_t us, uint64_t now_us)
+{
+	if (l->warned_us && now_us - l->warned_us < QUIET_US) {
+		l->unwarned++;
+		return;
+	}
+	log_warn("loop", "slow callback", "what=\"%s\" us=%llu unlogged=%u", what,
+		 (unsigned long long)us, l->unwarned);
+	l->warned_us = now_us;
+	l->unwarned = 0;
+}
+
 void loop_leave(struct loop *l, const char *what, uint64_t start)
 {
-	uint64_t us = (uv_hrtime() - start) / 1000;
+	uint64_t now = uv_hrtime(), us = (now - start) / 1000;
 
 	l->depth--;
 	if (us > l->longest_us) {
@@ -106,8 +123,7 @@ void loop_leave(struct loop *l, const char *what, uint64_t start)
 		l->longest_what = what;
 	}
 	if (us > SLOW_US)
-		log_warn("loop", "slow callback", "what=\"%s\" us=%llu", what,
-			 (unsigned long long)us);
+		warn_slow(l, what, us, now / 1000);
 }
 
 /* --- the end of a turn ---------------------------------------------------------------------- */
@@ -126,15 +142,8 @@ static void run_defers(struct loop *l)
 	l->running = batch;
 }
 
-static void run_hooks(struct loop *l)
+static void sweep_hooks(struct loop *l)
 {
-	for (struct turn_hook *h = l->hooks; h; h = h->next) {
-		if (h->dead)
-			continue;
-		uint64_t start = loop_enter(l);
-		h->cb(h->ctx);
-		loop_leave(l, h->what, start);
-	}
 	for (struct turn_hook **p = &l->hooks; *p;) {
 		struct turn_hook *h = *p;
 		if (h->dead) {
@@ -144,6 +153,18 @@ static void run_hooks(struct loop *l)
 			p = &h->next;
 		}
 	}
+}
+
+static void run_hooks(struct loop *l)
+{
+	for (struct turn_hook *h = l->hooks; h; h = h->next) {
+		if (h->dead)
+			continue;
+		uint64_t start = loop_enter(l);
+		h->cb(h->ctx);
+		loop_leave(l, h->what, start);
+	}
+	sweep_hooks(l);
 }
 
 static void run_frees(struct loop *l)
@@ -319,21 +340,38 @@ static void report_leak(uv_handle_t *h, void *arg maybe_unused)
 		log_oops("a %s was not freed before its loop", uv_handle_type_name(h->type));
 }
 
+static void stop_waiting(void *ctx)
+{
+	struct loop *l = ctx;
+
+	log_error("loop", "work did not end before the loop", "held=%d", l->held);
+	l->held = 0;
+}
+
+static void wait_for_held(struct loop *l)
+{
+	struct timer *limit = timer_new(l, "hold limit", stop_waiting, l);
+
+	timer_start(limit, HOLD_MS, 0);
+	while (l->held > 0)
+		uv_run(&l->uv, UV_RUN_ONCE);
+	timer_free(limit);
+}
+
 void loop_free(struct loop *l)
 {
-	uint64_t until = uv_hrtime() + UINT64_C(2000000000);
-
 	if (!l)
 		return;
 	for (int i = 0; i < MAX_ROUNDS && l->defers.n; i++)
 		turn_end(l);
-	while (l->held > 0 && uv_hrtime() < until)
-		uv_run(&l->uv, UV_RUN_ONCE);
+	if (l->held > 0)
+		wait_for_held(l);
 	turn_end(l);
 	run_frees(l);
 	uv_close((uv_handle_t *)&l->prepare, NULL);
 	uv_close((uv_handle_t *)&l->again, NULL);
 	uv_run(&l->uv, UV_RUN_NOWAIT);
+	sweep_hooks(l);
 	if (l->hooks)
 		log_oops("turn hook %s was not freed before its loop", l->hooks->what);
 	if (uv_loop_close(&l->uv) == UV_EBUSY) {

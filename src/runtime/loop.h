@@ -45,7 +45,8 @@ void timer_stop(struct timer *t);
 bool timer_active(const struct timer *t);
 void timer_free(struct timer *t); /* NULL is fine */
 
-/* Readiness of a non-blocking descriptor (never owned, never closed here). */
+/* Readiness of a non-blocking descriptor (never owned, never closed here). One watch a descriptor; it is made
+ * non-blocking. A regular file and /dev/null count as always ready, and an error as both events. */
 enum {
 	WATCH_READ = 1,
 	WATCH_WRITE = 2
