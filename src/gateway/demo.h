@@ -21,6 +21,7 @@ struct demo_plan {
 	} tools[DEMO_TOOLS_MAX];
 	size_t n_tools;
 	int64_t slow_ms, slow_n; /* more chunks of text, slow_ms apart */
+	bool past;		 /* while reading: the tools asked for here were used already */
 };
 
 /* req: a parsed request body. Fails with E_INVAL when it has no messages. Free in any case. */

@@ -11,7 +11,7 @@
  *   anything else      "echo: " and the line
  *
  * A header "[sender 12:03] " before a line is left out. After a tool, the answer is "result: " and what the tool
- * gave. The first answer of a conversation also says that this is the demo model, and how to get the real one.
+ * gave, with whatever was said beside the tool: only the last text of a turn reaches the chat. The first answer of a conversation also says that this is the demo model, and how to get the real one.
  * Small helper requests (one token, or the small model) get a short fixed answer.
  */
 #include "gateway/demo.h"
@@ -154,6 +154,8 @@ static void answer_line(struct demo_plan *p, const cJSON *req, const char *s, si
 		text = close + 2;
 	for (size_t i = 0; i < ARRAY_LEN(verbs); i++) {
 		if (str_starts(text, verbs[i].verb)) {
+			if (p->past)
+				return;
 			verbs[i].run(p, req, text + strlen(verbs[i].verb));
 			return;
 		}
@@ -255,6 +257,19 @@ static void hear_message(struct demo_plan *p, const cJSON *req, const cJSON *m)
 	}
 }
 
+static bool uses_tools(const cJSON *m)
+{
+	const cJSON *b;
+
+	cJSON_ArrayForEach(b, cJSON_GetObjectItemCaseSensitive(m, "content"))
+	{
+		const char *type = json_peek_str(b, "type");
+		if (type && streq(type, "tool_use"))
+			return true;
+	}
+	return false;
+}
+
 /* Titles, summaries and quota probes that the agent makes beside the conversation. */
 static bool is_helper(const cJSON *req)
 {
@@ -266,7 +281,7 @@ static bool is_helper(const cJSON *req)
 int demo_plan_make(struct demo_plan *p, const cJSON *req, struct err *e)
 {
 	const cJSON *messages = cJSON_GetObjectItemCaseSensitive(req, "messages");
-	const cJSON *m, *from = NULL;
+	const cJSON *m, *from = NULL, *last = NULL;
 
 	memset(p, 0, sizeof(*p));
 	buf_init(&p->text, DEMO_TEXT_MAX);
@@ -279,13 +294,21 @@ int demo_plan_make(struct demo_plan *p, const cJSON *req, struct err *e)
 	cJSON_ArrayForEach(m, messages)
 	{
 		const char *role = json_peek_str(m, "role");
-		if (role && streq(role, "assistant"))
+		if (!role || !streq(role, "assistant"))
+			continue;
+		last = m;
+		if (!uses_tools(m))
 			from = m;
 	}
 	if (!from)
 		say(p, "", greeting, strlen(greeting));
-	for (m = from ? from->next : messages->child; m; m = m->next)
-		hear_message(p, req, m);
+	p->past = last != from;
+	for (m = from ? from->next : messages->child; m; m = m->next) {
+		if (m == last)
+			p->past = false;
+		else
+			hear_message(p, req, m);
+	}
 	if (p->text.len == 0 && p->n_tools == 0 && p->slow_n == 0)
 		say(p, "echo: ", "", 0);
 	return 0;

@@ -55,6 +55,13 @@ static const struct {
 	 "{\"role\":\"system\",\"content\":[{\"type\":\"text\",\"text\":\"" QUEUED("msg 1")
 		 QUEUED("msg 2") "\"}]}",
 	 "result: a\nb\necho: msg 1\necho: msg 2", NULL, NULL},
+	/* what was said beside a tool is said again with its result, and the tool is used once */
+	{OLDER "{\"role\":\"user\",\"content\":\"one\\n!bash true\"},"
+	       "{\"role\":\"assistant\",\"content\":[{\"type\":\"text\",\"text\":\"echo: one\"},"
+	       "{\"type\":\"tool_use\"}]},"
+	       "{\"role\":\"user\",\"content\":[{\"type\":\"tool_result\",\"content\":\"x\"}]},"
+	       "{\"role\":\"user\",\"content\":\"two\"}",
+	 "echo: one\nresult: x\necho: two", NULL, NULL},
 	{OLDER
 	 "{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"<system-reminder>" QUEUED(
 		 "msg 1") "</system-reminder>\"}]},{\"role\":\"system\",\"content\":\"not the user\"}",
