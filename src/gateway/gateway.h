@@ -21,13 +21,14 @@ struct gateway;
 struct usage {
 	char model[64];
 	int64_t input_tokens, output_tokens, cache_read_tokens, cache_write_tokens;
-	int status;	    /* HTTP status of the answer */
+	int status;	       /* HTTP status of the answer */
 	int64_t first_byte_us; /* request complete -> first body byte */
-	bool demo;	    /* answered by the demo model */
+	bool demo;	       /* answered by the demo model */
 };
 
 struct gateway_opts {
-	const char *base_url;	    /* "https://api.anthropic.com" or the operator's; path prefix allowed */
+	const char
+		*base_url; /* "https://api.anthropic.com" or the operator's; path prefix allowed */
 	const char *ca_file;	    /* or NULL */
 	const struct secret *key;   /* x-api-key; or NULL */
 	const struct secret *oauth; /* Authorization: Bearer; or NULL. Both NULL = demo model */

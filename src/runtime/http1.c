@@ -440,17 +440,17 @@ static void on_drained(void *ctx)
 		end_output(c);
 		return;
 	}
-	if (c->was_full && c->h && c->h->drained) {
-		c->was_full = false;
+	bool tell = c->was_full && c->h && c->h->drained;
+	c->was_full = false;
+	if (tell) {
 		c->busy++;
-		c->h->drained(c->x);
+		c->h->drained(c->x); /* may fill it up again, or abort */
 		c->busy--;
 		if (c->dead) {
 			free_now(c);
 			return;
 		}
 	}
-	c->was_full = false;
 	pump(c);
 }
 

@@ -46,7 +46,8 @@ static const struct {
 	 "there is no argument \"txet\"; did you mean \"text\"?; known: text, limit"},
 	{"{\"text\":\"a\",\"zzzzzzzz\":1}",
 	 "there is no argument \"zzzzzzzz\"; known: text, limit"},
-	{"{\"text\":[\"0123456789012345678901234567890123456789\xc3\xa9\"]}", "expected string, got array [\"01234567890"},
+	{"{\"text\":[\"0123456789012345678901234567890123456789\xc3\xa9\"]}",
+	 "expected string, got array [\"01234567890"},
 };
 
 static void table(void **state maybe_unused)

@@ -15,6 +15,7 @@ struct user {
 	bool at_once;	  /* answer in the request call */
 	int finish_after; /* answer after so many body bytes */
 	int abort_after;
+	int refills; /* ten bytes each, written in drained until it is full */
 	size_t body;
 };
 
@@ -44,7 +45,13 @@ static void on_end(void *x)
 
 static void on_drained(void *x)
 {
-	((struct user *)x)->drains++;
+	struct user *u = x;
+
+	u->drains++;
+	while (u->refills > 0 && !http1_full(u->c)) {
+		u->refills--;
+		assert_int_equal(http1_write(u->c, "0123456789", 10), 0);
+	}
 }
 
 static void on_gone(void *x)
@@ -308,6 +315,22 @@ static void credit_follows_the_user(void **state maybe_unused)
 	stop(&u);
 }
 
+/* The library's limit on a head must not count the framing of a long body. */
+static void many_chunks(void **state maybe_unused)
+{
+	struct user u;
+
+	start(&u);
+	mem_gives(&u.m, "POST / HTTP/1.1\r\n" HEAD "Transfer-Encoding: chunked\r\n\r\n");
+	for (int i = 0; i < 50000; i++)
+		mem_gives(&u.m, "1;ext\r\nx\r\n");
+	mem_gives(&u.m, "0\r\n\r\n");
+	assert_int_equal(u.body, 50000);
+	assert_string_equal(u.m.out.p, OK_ANSWER);
+	assert_int_equal(u.m.credited, u.m.given);
+	stop(&u);
+}
+
 static void early_answers(void **state maybe_unused)
 {
 	struct user u;
@@ -415,6 +438,25 @@ static void back_pressure(void **state maybe_unused)
 	stop(&u);
 }
 
+/* A writer that fills it up inside drained is told again. */
+static void refill_in_drained(void **state maybe_unused)
+{
+	struct user u;
+
+	start(&u);
+	u.hold = u.m.stuck = true;
+	u.refills = 50000;
+	mem_gives(&u.m, "GET / HTTP/1.1\r\n" HEAD "\r\n");
+	assert_int_equal(http1_respond(u.c, 200, NULL, 0, 1 << 20), 0);
+	while (!http1_full(u.c))
+		assert_int_equal(http1_write(u.c, "0123456789", 10), 0);
+	for (int i = 0; i < 20 && u.refills; i++)
+		mem_drain(&u.m);
+	assert_int_equal(u.refills, 0);
+	assert_in_range(u.drains, 7, 10);
+	stop(&u);
+}
+
 static void nobody_reads(void **state maybe_unused)
 {
 	static char piece[65536];
@@ -485,10 +527,12 @@ int main(void)
 		cmocka_unit_test(long_heads),
 		cmocka_unit_test(one_at_a_time),
 		cmocka_unit_test(credit_follows_the_user),
+		cmocka_unit_test(many_chunks),
 		cmocka_unit_test(early_answers),
 		cmocka_unit_test(expect_continue),
 		cmocka_unit_test(chunked_and_head),
 		cmocka_unit_test(back_pressure),
+		cmocka_unit_test(refill_in_drained),
 		cmocka_unit_test(nobody_reads),
 		cmocka_unit_test(ends),
 	};
