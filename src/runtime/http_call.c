@@ -32,6 +32,10 @@ static size_t on_header(char *p, size_t size, size_t n, void *ctx)
 	rc = http_head_line(&call->head, p, size * n, &call->fail);
 	if (rc < 0)
 		return 0;
+	/* Refused before the body was out: libcurl sends no more of it, but does not end the call for
+	 * as long as sending counts as paused. */
+	if (rc > 0 && call->head.status >= 300)
+		http_resume_send(call);
 	if (rc > 0 && call->ev->head) {
 		_cleanup_free_ struct http_header *v = http_head_array(&call->head);
 		call->ev->head(call->ctx, call->head.status, v, call->head.count);
@@ -179,7 +183,6 @@ static enum err_code code_of(CURLcode rc)
 	case CURLE_WEIRD_SERVER_REPLY:
 	case CURLE_UNSUPPORTED_PROTOCOL:
 	case CURLE_BAD_CONTENT_ENCODING:
-	case CURLE_WRITE_ERROR: /* malformed chunks: ours is told apart by call->fail */
 		return E_PROTO;
 	case CURLE_URL_MALFORMAT:
 		return E_INVAL;

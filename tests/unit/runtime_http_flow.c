@@ -119,12 +119,11 @@ static void upload_with_pause(void **state)
 	w.r.send_total = 50000;
 	w.r.send_pause_at = 20000;
 	rec_get(&w.r, "http", w.s.port, "/echo", &s);
-	assert_true(w.r.paused);
+	assert_true(w.r.send_paused);
 	assert_int_equal(w.r.dones, 0);
 	run_for(&w, 30);
 	assert_int_equal(w.r.send_done, 20000);
 	w.r.send_pause_at = 0;
-	w.r.paused = false;
 	http_resume_send(w.r.call);
 	loop_run(w.f->l);
 	assert_false(w.r.failed);
@@ -143,10 +142,9 @@ static void chunked_upload_with_pause(void **state)
 	w.r.send_total = 2500;
 	w.r.send_pause_at = 1; /* after the first 1000 */
 	rec_get(&w.r, "http", w.s.port, "/echo", &s);
-	assert_true(w.r.paused);
+	assert_true(w.r.send_paused);
 	run_for(&w, 10);
 	w.r.send_pause_at = 0;
-	w.r.paused = false;
 	http_resume_send(w.r.call);
 	loop_run(w.f->l);
 	assert_false(w.r.failed);
@@ -166,6 +164,30 @@ static void empty_upload(void **state)
 		&(struct http_spec){.method = "POST", .stream_body = true, .stream_len = -1});
 	assert_false(w.r.failed);
 	assert_string_equal(w.r.body.p + w.r.body.len - 9, "\r\n\r\n0\r\n\r\n");
+	close_world(&w);
+}
+
+/* A refusal that comes before the body was sent ends the call, though the sender is paused. */
+static void early_refusal(void **state)
+{
+	struct http_spec s = {.method = "POST", .stream_body = true, .stream_len = 50000};
+	struct world w;
+
+	open_world(&w, state);
+	for (int i = 0; i < 2; i++) {
+		rec_free(&w.r);
+		rec_init(&w.r, w.f, w.c);
+		w.r.send_total = 50000;
+		w.r.send_pause_at = 1000;
+		s.stream_len = i ? -1 : 50000;
+		rec_get(&w.r, "http", w.s.port, "/early", &s);
+		while (!w.r.dones)
+			loop_run(w.f->l);
+		assert_false(w.r.failed);
+		assert_int_equal(w.r.status, 401);
+		assert_string_equal(w.r.body.p, "no");
+		assert_true(w.r.send_done < 50000);
+	}
 	close_world(&w);
 }
 
@@ -315,7 +337,6 @@ static void pauses_are_not_silence(void **state)
 	run_for(&w, 200);
 	assert_int_equal(w.r.dones, 0);
 	w.r.send_pause_at = 0;
-	w.r.paused = false;
 	http_resume_send(w.r.call);
 	loop_run(w.f->l);
 	assert_false(w.r.failed);
@@ -344,6 +365,7 @@ int main(void)
 		FIX_TEST(upload_with_pause),
 		FIX_TEST(chunked_upload_with_pause),
 		FIX_TEST(empty_upload),
+		FIX_TEST(early_refusal),
 		FIX_TEST(end_in_each_up_call),
 		FIX_TEST(cancel_before_it_starts_and_while_it_waits),
 		FIX_TEST(start_inside_done),

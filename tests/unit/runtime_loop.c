@@ -166,6 +166,49 @@ static void hook_free_in_own_call(void **state)
 	assert_int_equal(f->count, 1);
 }
 
+static void defer_frees_hook(void *ctx)
+{
+	struct fix *f = ctx;
+	turn_hook_free(f->h);
+	loop_stop(f->l);
+}
+
+static void hook_defers_its_own_end(void *ctx)
+{
+	struct fix *f = ctx;
+	f->count++;
+	loop_defer(f->l, "free", defer_frees_hook, f);
+}
+
+static void hook_free_after_the_hooks(void **state)
+{
+	struct fix *f = *state;
+
+	f->h = loop_on_turn_end(f->l, "h", hook_defers_its_own_end, f);
+	loop_defer(f->l, "a", defer_a, f);
+	loop_run(f->l); /* loop_free in teardown would say that a hook is left */
+	assert_int_equal(f->count, 1);
+}
+
+static void tick_stop(void *ctx)
+{
+	struct fix *f = ctx;
+	loop_stop(f->l);
+}
+
+static void idle_turns_run_no_hook(void **state)
+{
+	struct fix *f = *state;
+	struct turn_hook *h = loop_on_turn_end(f->l, "h", hook_counts, f);
+
+	f->t = timer_new(f->l, "t", tick_stop, f);
+	timer_start(f->t, 30, 0);
+	loop_run(f->l);
+	assert_int_equal(f->at, 1); /* for the turn of the timer, and for no other */
+	timer_free(f->t);
+	turn_hook_free(h);
+}
+
 static void freed_object_used(void *ctx)
 {
 	int *p = ctx;
@@ -439,6 +482,8 @@ int main(void)
 		T(turn_order),
 		T(defers_are_bounded),
 		T(hook_free_in_own_call),
+		T(hook_free_after_the_hooks),
+		T(idle_turns_run_no_hook),
 		T(free_later),
 		T(timer_restarts_and_frees_itself),
 		T(timer_period_and_delay),

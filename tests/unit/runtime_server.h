@@ -111,6 +111,8 @@ static inline bool srv_complete(struct srv_conn *c)
 		len = strstr(c->in.p, "Content-Length: ");
 		c->chunked = strstr(c->in.p, "Transfer-Encoding: chunked") != NULL;
 		c->stall = strstr(c->in.p, " /stall ") != NULL;
+		if (strstr(c->in.p, " /early "))
+			srv_say(c, "HTTP/1.1 401 No\r\nContent-Length: 2\r\n\r\nno");
 		c->need = len && len < end ? c->head + strtoul(len + 16, NULL, 10) : c->head;
 	}
 	if (c->chunked)
@@ -231,7 +233,7 @@ struct rec {
 	enum stage cancel_in, free_in, stop_in;
 	size_t pause_at; /* pause once so much came, and stop the loop */
 	size_t send_total, send_done, send_pause_at;
-	bool paused;
+	bool paused, send_paused;
 	bool failed;
 	struct err why;
 };
@@ -297,7 +299,7 @@ static inline size_t rec_send(void *ctx, uint8_t *p, size_t cap)
 	if (rec_act(r, IN_SEND))
 		return 0;
 	if (r->send_pause_at && r->send_done >= r->send_pause_at) {
-		r->paused = true;
+		r->send_paused = true;
 		loop_stop(r->f->l);
 		return HTTP_PAUSE;
 	}
