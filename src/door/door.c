@@ -12,7 +12,7 @@
 #include "door/door_impl.h"
 
 #define READ_SIZE      (64u << 10)
-#define READS_PER_TURN 8 /* then other watches get their turn */
+#define READS_PER_TURN 4 /* then other watches get their turn; of writes, half as many */
 
 static void destroy(struct door *d)
 {
@@ -109,7 +109,7 @@ static void watch_for(struct door *d, int events)
 /* Writes what is gathered and refills, until the kernel is full or nothing is left. */
 static void write_out(struct door *d)
 {
-	for (int i = 0; i < 4 && d->fd >= 0 && !d->deaf; i++) {
+	for (int i = 0; i < READS_PER_TURN / 2 && d->fd >= 0 && !d->deaf; i++) {
 		if (d->out_head == d->out.len) {
 			d->out.len = d->out_head = 0;
 			door_h2_fill(d);
