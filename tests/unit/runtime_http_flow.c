@@ -357,6 +357,90 @@ static void stalled_server_is_silence(void **state)
 	close_world(&w);
 }
 
+/* --- all at once --- */
+
+static uint32_t draw(uint32_t *seed, uint32_t below)
+{
+	*seed = *seed * 1664525 + 1013904223;
+	return (*seed >> 8) % below;
+}
+
+static void storm_start(struct world *w, struct rec *r, uint32_t *seed)
+{
+	static const char *const paths[] = {"/plain", "/big",  "/echo",	 "/short",
+					    "/gone",  "/hang", "/early", "/redirect"};
+	const char *path = paths[draw(seed, ARRAY_LEN(paths))];
+	bool upload = draw(seed, 2) || !strcmp(path, "/early");
+	_cleanup_free_ char *url = xasprintf("http://127.0.0.1:%d%s", w->s.port, path);
+
+	rec_init(r, w->f, w->c);
+	if (draw(seed, 3) == 0)
+		r->cancel_in = (enum stage)(IN_HEAD + draw(seed, 3));
+	if (draw(seed, 2))
+		r->pause_at = 1 + draw(seed, 100000);
+	r->send_total = draw(seed, 200000);
+	if (draw(seed, 2))
+		r->send_pause_at = 1 + draw(seed, 100000);
+	rec_start(r, &(struct http_spec){
+			     .method = upload ? "POST" : "GET",
+			     .url = url,
+			     .stream_body = upload,
+			     .stream_len = draw(seed, 2) ? -1 : (int64_t)r->send_total,
+			     .idle_ms = 200,
+		     });
+}
+
+/* Resumes or cancels what waits; false when all calls are over. */
+static bool storm_push(struct rec *r, size_t n, uint32_t *seed)
+{
+	bool live = false;
+
+	for (size_t i = 0; i < n; i++) {
+		if (!r[i].call)
+			continue;
+		live = true;
+		if (draw(seed, 10) == 0) {
+			http_cancel(r[i].call);
+			r[i].call = NULL;
+			continue;
+		}
+		if (r[i].paused) {
+			r[i].paused = false;
+			r[i].pause_at = draw(seed, 2) ? r[i].got + 50000 : 0;
+			http_resume(r[i].call);
+		}
+		if (r[i].send_paused) {
+			r[i].send_paused = false;
+			r[i].send_pause_at = 0;
+			http_resume_send(r[i].call);
+		}
+	}
+	return live;
+}
+
+static void storm(void **state)
+{
+	struct rec r[40];
+	struct world w;
+
+	for (uint32_t round = 0; round < 6; round++) {
+		uint32_t seed = 20240 + round;
+		int pushes = 0;
+
+		open_world(&w, state);
+		for (size_t i = 0; i < ARRAY_LEN(r); i++)
+			storm_start(&w, &r[i], &seed);
+		/* Half of the rounds end by freeing the client with calls in every state. */
+		while (storm_push(r, ARRAY_LEN(r), &seed) && (round % 2 || pushes++ < 6))
+			run_for(&w, 2);
+		http_client_free(w.c);
+		w.c = NULL;
+		for (size_t i = 0; i < ARRAY_LEN(r); i++)
+			rec_free(&r[i]);
+		close_world(&w);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -372,6 +456,7 @@ int main(void)
 		FIX_TEST(silence),
 		FIX_TEST(pauses_are_not_silence),
 		FIX_TEST(stalled_server_is_silence),
+		FIX_TEST(storm),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
