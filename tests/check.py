@@ -52,7 +52,7 @@ def run(command, log, limit):
         try:
             return child.wait(timeout=max(limit, 1))
         except subprocess.TimeoutExpired:
-            out.write(f"no end within the stage's time\n".encode())
+            out.write(b"no end within the stage's time\n")
             return None
         finally:
             # whatever the stage left behind must not outlive it
@@ -89,6 +89,8 @@ def counts(name):
 
 
 def main():
+    # a stage lives in a group of its own: end it too when we are told to end
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     OUT.mkdir(parents=True, exist_ok=True)
     for old in ("units.json", "e2e.xml"):
         (OUT / old).unlink(missing_ok=True)
