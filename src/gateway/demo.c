@@ -2,8 +2,8 @@
 /*
  * The demo model: the Messages API answered here, when no key is configured, so that a fresh
  * machine shows the whole road without an account. Deterministic: ids come from the request's
- * bytes. What it says is decided in demo_plan.c; this file gives it the API's shape, as a stream in the API's
- * order of events or as one message. It reaches nothing outside.
+ * bytes. What it says is decided in demo_plan.c; this file gives it the API's shape, as a stream in
+ * the API's order of events or as one message. It reaches nothing outside.
  */
 #include "gateway/demo.h"
 #include <inttypes.h>

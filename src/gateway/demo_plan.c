@@ -10,9 +10,10 @@
  *   !slow MS N         N chunks of text, MS milliseconds apart (when streaming)
  *   anything else      "echo: " and the line
  *
- * A header "[sender 12:03] " before a line is left out. After a tool, the answer is "result: " and what the tool
- * gave, with whatever was said beside the tool: only the last text of a turn reaches the chat. The first answer of a conversation also says that this is the demo model, and how to get the real one.
- * Small helper requests (one token, or the small model) get a short fixed answer.
+ * A header "[sender 12:03] " before a line is left out. After a tool, the answer is "result: "
+ * and what the tool gave. The first answer of a conversation also says that this is the demo
+ * model, and how to get the real one. Small helper requests (one token, or the small model) get a
+ * short fixed answer.
  */
 #include "gateway/demo.h"
 #include <string.h>

@@ -3,8 +3,9 @@
  * The MCP server over streamable HTTP, in two eras on one endpoint: revision 2026-07-28 (each
  * request carries its version in params._meta and is mirrored in headers; no handshake) and
  * 2025-11-25 (initialize, then requests with a version header). Both are served without sessions
- * and with plain JSON answers: no stream is offered, so GET and DELETE are answered by 405.
- * Who may do what is the tool's decision by the peer that owns the connection; nothing in a request names a caller.
+ * and with plain JSON answers: no stream is offered, so GET and DELETE are answered by 405. Who
+ * may do what is the tool's decision by the peer that owns the connection; nothing in a request
+ * names a caller.
  */
 #include "gateway/mcp.h"
 #include <string.h>

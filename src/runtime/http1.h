@@ -5,7 +5,8 @@
  * otherwise; a wrong byte ends this connection only. It serves loopback names only.
  *
  * Bounds: head 32 KiB and 100 headers; input that is not yet credited is bounded by the duplex
- * (a pipelined request waits there); output that the duplex does not want yet waits here, at most 8 MiB.
+ * (a pipelined request waits there); output that the duplex does not want yet waits here, at most
+ * 8 MiB.
  */
 #ifndef CHELA_RUNTIME_HTTP1_H
 #define CHELA_RUNTIME_HTTP1_H
@@ -65,16 +66,17 @@ void http1_abort(struct http1 *c);
 /* Aborted, and about to be freed by a caller further up the stack. */
 bool http1_is_dead(const struct http1 *c);
 
-/* Starts the response. length -1 = chunked. Names are written as given. Values must have no CR or LF.
- * -1 here and from http1_write: the connection was aborted (8 MiB that nobody took), gone was called. */
+/* Starts the response. length -1 = chunked. Names are written as given. Values must have no CR or
+ * LF. -1 here and from http1_write: the connection was aborted (8 MiB that nobody took), and gone
+ * was called. */
 int http1_respond(struct http1 *c, int status, const struct http_header *h, size_t n,
 		  int64_t length) must_check;
 /* Body bytes of the response. */
 int http1_write(struct http1 *c, const void *p, size_t n) must_check;
 /* True when the writer should wait for drained. */
 bool http1_full(const struct http1 *c);
-/* The response is complete; what is left of the request is thrown away. The handler hears nothing more,
- * not even gone. */
+/* The response is complete; what is left of the request is thrown away. The handler hears nothing
+ * more, not even gone. */
 void http1_finish(struct http1 *c);
 /* A whole response in one call, and http1_finish (so: no gone either). type may be NULL. */
 void http1_reply(struct http1 *c, int status, const char *type, const void *body, size_t n);

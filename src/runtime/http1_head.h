@@ -35,12 +35,13 @@ struct http1_head {
 /* Length of the head at p including its empty line, 0 when more is needed; *from remembers how
  * far it was searched (set it to 0 for a new head). */
 size_t http1_head_find(const char *p, size_t n, size_t *from);
-/* Checks and parses the head p[0..n). On success the parser stands at the first byte of the body,
- * (or at the message's end when there is no body) and 0 is returned; else -1 with status, what and why. */
+/* Checks and parses the head p[0..n). On success the parser stands at the first byte of the body
+ * (or at the message's end when there is none) and 0 is returned; else -1 with status, what and
+ * why. */
 int http1_head_parse(struct http1_head *h, http_parser *hp, const char *p, size_t n) must_check;
 /* Frees and zeroes. */
 void http1_head_free(struct http1_head *h);
-/* The callbacks that http1_head_parse needs in the settings; they read hp->data as struct http1_head. */
+/* The callbacks that http1_head_parse needs in the settings; hp->data is its struct http1_head. */
 void http1_head_settings(http_parser_settings *s);
 
 #endif
