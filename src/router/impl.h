@@ -25,7 +25,7 @@ enum session_state {
 struct lease {
 	struct lease *next;
 	int64_t msg_id;
-	bool started; /* in the agent's running turn: the next result covers it */
+	bool started;  /* in the agent's running turn: the next result covers it */
 	char uuid[37]; /* of the line it was handed in with; shared by messages of one batch */
 	char *platform_id;
 };
@@ -38,6 +38,8 @@ struct session {
 	enum session_state state;
 	int64_t since_ms;
 	/* sandbox */
+	int64_t begun_ms; /* when it was asked for */
+	bool heard;	  /* the agent has said something */
 	uint64_t sandbox; /* the warden's id; 0 = none */
 	struct door *door;
 	struct duplex *agent;

@@ -140,8 +140,9 @@ void session_start(struct session *s)
 		router_fatal(s->r, &e);
 		return;
 	}
-	s->no_lines = false;
+	s->no_lines = s->heard = false;
 	session_set_state(s, SESSION_STARTING);
+	s->begun_ms = s->since_ms;
 	timer_start(s->retry, s->r->o.cfg->start_ms, 0);
 }
 
@@ -228,6 +229,10 @@ static void agent_data(void *ctx, const uint8_t *p, size_t n)
 {
 	struct session *s = ctx;
 
+	if (!s->heard)
+		log_info("session", "the agent speaks", "group=%s ms=%lld", s->group.name,
+			 (long long)(loop_now(s->r->loop) - s->begun_ms));
+	s->heard = true;
 	line_feed(&s->lines, p, n, turn_line, s, &s->no_lines);
 	if (!s->no_lines && s->agent)
 		duplex_consumed(s->agent, n);
@@ -275,7 +280,8 @@ static void door_agent(void *ctx, struct duplex *d)
 	s->why[0] = '\0';
 	session_set_state(s, SESSION_READY);
 	timer_start(s->idle, s->r->o.cfg->idle_stop_ms, 0);
-	log_info("session", "ready", "group=%s resume=%d", s->group.name, s->resuming);
+	log_info("session", "ready", "group=%s resume=%d ms=%lld", s->group.name, s->resuming,
+		 (long long)(loop_now(s->r->loop) - s->begun_ms));
 	turn_feed(s);
 }
 
