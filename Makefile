@@ -241,7 +241,7 @@ install: all runner ## install to DESTDIR and PREFIX
 	cp -R --preserve=mode config/. $(SHARE)/config
 	cp -R --preserve=mode container/. $(SHARE)/container
 	cd groups && cp --parents --preserve=mode main/CLAUDE.md global/CLAUDE.md $(abspath $(SHARE))/groups
-	cp -R --preserve=mode skills/. $(SHARE)/skills
+	if [ -d skills ]; then cp -R --preserve=mode skills/. $(SHARE)/skills; fi
 	find $(SHARE) -name __pycache__ -prune -exec rm -r {} +
 	install -m 755 build/runner/runner $(SHARE)/container/runner
 	install -m 644 LICENSE $(SHARE)/LICENSE
