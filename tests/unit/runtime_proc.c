@@ -205,14 +205,16 @@ static void the_three_descriptors(void **state)
 	assert_int_equal(pipe2(in, O_CLOEXEC), 0);
 	assert_int_equal(write(in[1], "typed\n", 6), 6);
 	close(in[1]);
-	out = output_of(f,
-			(struct proc_spec){.argv = SH("read x; echo \"$x $A\"; pwd; echo lost >&2; "
-						      "ps -o pid= -o sid= -p $$"),
-					   .env = env,
-					   .cwd = "/usr",
-					   .new_session = true,
-					   .fds = {in[0], -1, -1}},
-			&c);
+	out = output_of(
+		f,
+		(struct proc_spec){.argv = SH("read x; echo \"$x $A\"; pwd; echo lost >&2; "
+					      "read pid comm s ppid pgrp sid rest </proc/$$/stat; "
+					      "echo \"$pid $sid\""),
+				   .env = env,
+				   .cwd = "/usr",
+				   .new_session = true,
+				   .fds = {in[0], -1, -1}},
+		&c);
 	close(in[0]);
 	assert_true(strncmp(out, "typed b c\n/usr\n", 15) == 0);
 	assert_int_equal(strtol(out + 15, NULL, 10), strtol(strchr(out + 15, ' '), NULL, 10));
