@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * The demo model's mind. It reads what the user wrote since the last answer: all text of user
- * messages apart from <system-reminder> blocks, and what was sent in the middle of a turn (which
- * Claude Code quotes in a system message). Each line is answered by itself:
+ * messages apart from <system-reminder> blocks and the router's <earlier-conversation>, and what
+ * was sent in the middle of a turn (which Claude Code quotes in a system message). Each line is
+ * answered by itself:
  *
  *   !bash CMD          uses the tool Bash with {"command": CMD}
  *   !write FILE TEXT   uses Write; a relative FILE lies in /workspace
@@ -184,22 +185,29 @@ static void answer_lines(struct demo_plan *p, const cJSON *req, const char *s, s
 
 /* --- what was said --- */
 
-/* s without its <system-reminder> blocks; one that does not end takes the rest. Caller frees. */
-static char *without_reminders(const char *s)
+/* s without the blocks that are not the user's words: the agent's reminders, and the history that
+ * the router gives a fresh session. A block that does not end takes the rest. Caller frees. */
+static char *without_blocks(const char *s)
 {
-	static const char from[] = "<system-reminder>", to[] = "</system-reminder>";
+	static const char *const from[] = {"<system-reminder>", "<earlier-conversation "};
+	static const char *const to[] = {"</system-reminder>", "</earlier-conversation>"};
 	struct buf b = {0};
-	const char *at;
 
-	while ((at = strstr(s, from))) {
-		buf_put(&b, s, (size_t)(at - s));
-		at = strstr(at, to);
+	for (;;) {
+		const char *at = NULL, *end = NULL;
+		for (size_t i = 0; i < ARRAY_LEN(from); i++) {
+			const char *p = strstr(s, from[i]);
+			if (!p || (at && at < p))
+				continue;
+			at = p;
+			end = strstr(p, to[i]);
+			end = end ? end + strlen(to[i]) : p + strlen(p);
+		}
+		buf_put(&b, s, at ? (size_t)(at - s) : strlen(s));
 		if (!at)
 			return buf_steal(&b);
-		s = at + strlen(to);
+		s = end;
 	}
-	buf_puts(&b, s);
-	return buf_steal(&b);
 }
 
 static void hear_text(struct demo_plan *p, const cJSON *req, const char *s, bool user)
@@ -207,7 +215,7 @@ static void hear_text(struct demo_plan *p, const cJSON *req, const char *s, bool
 	const char *q = strstr(s, QUEUED);
 
 	if (!q && user) {
-		_cleanup_free_ char *plain = without_reminders(s);
+		_cleanup_free_ char *plain = without_blocks(s);
 		answer_lines(p, req, plain, strlen(plain));
 	}
 	for (; q; q = strstr(q, QUEUED)) {
@@ -231,7 +239,7 @@ static void hear_result(struct demo_plan *p, const cJSON *block)
 		if (t)
 			buf_putf(&all, "%s%s", all.len ? "\n" : "", t);
 	}
-	_cleanup_free_ char *plain = without_reminders(all.p ? all.p : "");
+	_cleanup_free_ char *plain = without_blocks(all.p ? all.p : "");
 	buf_free(&all);
 	say(p, "result: ", plain, strlen(plain));
 }
