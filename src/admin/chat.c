@@ -102,16 +102,11 @@ static void on_message(struct chat *c, const cJSON *ev)
 static void on_synced(struct chat *c, const cJSON *ev)
 {
 	int64_t last = json_peek_i64(ev, "last", 0);
-	bool first = c->last < 0;
 
 	if (last > c->last)
 		c->last = last;
-	if (!first || c->was_up) {
-		c->was_up = true;
-		c->face->synced(c);
-		return;
-	}
 	c->was_up = true;
+	c->face->synced(c);
 }
 
 static void on_settled(struct chat *c, const char *id, bool failed, const char *why)

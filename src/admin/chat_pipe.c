@@ -21,7 +21,7 @@ struct pipe_face {
 	} * first, **end;
 	struct watch *in;
 	bool dead; /* never set: the reader lives as long as the face */
-	bool eof, busy, greeted;
+	bool eof, busy, synced;
 	int status;
 };
 
@@ -31,7 +31,7 @@ static void next_line(struct chat *c)
 	struct pipe_face *f = c->priv;
 	struct line_said *l = f->first;
 
-	if (f->busy || !f->greeted)
+	if (f->busy || !f->synced)
 		return;
 	if (!l) {
 		if (f->eof)
@@ -147,12 +147,9 @@ static void pipe_close(struct chat *c)
 
 static void pipe_ready(struct chat *c, const char *assistant, bool demo)
 {
-	struct pipe_face *f = c->priv;
-
+	(void)c;
 	(void)assistant;
 	(void)demo;
-	f->greeted = true;
-	next_line(c);
 }
 
 static void pipe_message(struct chat *c, const struct chat_message *m)
@@ -186,6 +183,7 @@ static void pipe_synced(struct chat *c)
 {
 	struct pipe_face *f = c->priv;
 
+	f->synced = true;
 	if (!c->said)
 		f->busy = false;
 	next_line(c);

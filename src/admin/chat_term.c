@@ -51,7 +51,25 @@ static void print_block(struct term *t, const char *style, const char *who, cons
 {
 	end_line(t);
 	printf("%s%s%s%s\n" PLAIN, style, who, who[0] ? "> " : "", text);
-	prompt_again();
+	if (t->in)
+		prompt_again();
+	fflush(stdout);
+}
+
+static void leave(struct chat *c)
+{
+	printf("\n");
+	rl_callback_handler_remove();
+	chat_leave(c, 0);
+}
+
+static int on_ctrl_d(int count, int key)
+{
+	(void)count;
+	(void)key;
+	if (rl_end == 0)
+		leave(the_chat);
+	return 0;
 }
 
 static void on_term_line(char *line)
@@ -61,9 +79,7 @@ static void on_term_line(char *line)
 
 	t->open_line = false;
 	if (!line) {
-		printf("\n");
-		rl_callback_handler_remove();
-		chat_leave(c, 0);
+		leave(c);
 		return;
 	}
 	if (line[strspn(line, " \t")]) {
@@ -143,9 +159,6 @@ static void term_ready(struct chat *c, const char *assistant, bool demo)
 	printf(DIM "Group %s. Ctrl-C stops a turn, Ctrl-D leaves.%s" PLAIN "\n", c->group,
 	       demo ? " No key is set: the built-in demo model answers (README: \"Set a key\")."
 		    : "");
-	rl_callback_handler_install(t->prompt, on_term_line);
-	t->in = watch_new(c->loop, "terminal", 0, on_key, c);
-	watch_set(t->in, WATCH_READ);
 }
 
 static void term_message(struct chat *c, const struct chat_message *m)
@@ -208,9 +221,18 @@ static void term_settled(struct chat *c, bool failed, const char *why)
 		print_block(c->priv, BOLD, "not taken", why);
 }
 
+/* The prompt comes once the history stands. */
 static void term_synced(struct chat *c)
 {
-	(void)c;
+	struct term *t = c->priv;
+
+	if (t->in)
+		return;
+	rl_callback_handler_install(t->prompt, on_term_line);
+	/* libedit's callback mode swallows the end of input: Ctrl-D gets a function of its own. */
+	rl_add_defun("chela-leave", on_ctrl_d, 'D' - '@');
+	t->in = watch_new(c->loop, "terminal", 0, on_key, c);
+	watch_set(t->in, WATCH_READ);
 }
 
 static void term_trouble(struct chat *c, const char *words)
