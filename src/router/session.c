@@ -381,16 +381,17 @@ static void on_ended(void *ctx, uint64_t id, enum sandbox_end how, int code, con
 {
 	struct router *r = ctx;
 	struct session *s = by_sandbox(r, id);
-	const char *why = how == SANDBOX_OOM ? "the sandbox ran out of memory" : detail;
 
 	if (!s)
 		return;
 	log_info("session", "sandbox ended", "group=%s how=%d code=%d detail=\"%s\"", s->group.name,
 		 how, code, detail);
-	session_drop(s, why, true, r->o.cfg->tries);
+	session_drop(s, detail, true, r->o.cfg->tries);
 	s->sandbox = 0;
-	/* Only now is it known why it ended: the kill that we saw may have been for want of memory. */
-	turn_abort(s, how == SANDBOX_OOM ? why : s->why, s->drop_count, s->drop_tries);
+	/* Only now is it known why it ended: all that we saw was a door that closed, or an agent that was killed. */
+	if (how != SANDBOX_STOPPED)
+		str_copy(s->why, sizeof(s->why), detail);
+	turn_abort(s, s->why, s->drop_count, s->drop_tries);
 	session_set_state(s, SESSION_IDLE);
 	session_wake(s);
 	queue_run(r);

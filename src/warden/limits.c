@@ -98,14 +98,57 @@ static int want(const char *what, int64_t is, int64_t asked, struct err *e)
 		what, (long long)asked, (long long)is);
 }
 
+static bool is_v2(const char *root)
+{
+	char path[PATH_CAP];
+
+	snprintf(path, sizeof(path), "%s/sys/fs/cgroup/cgroup.controllers", root);
+	return access(path, F_OK) == 0;
+}
+
+/* A process that dies closes its files first: whoever sees that must not take it for alive. */
+static bool is_exiting(const char *root, pid_t pid)
+{
+	char path[PATH_CAP], text[1024], *p;
+	int64_t flags = 0;
+
+	snprintf(path, sizeof(path), "%s/proc/%d/stat", root, (int)pid);
+	if (read_text(path, text, sizeof(text)) <= 0 || !(p = strrchr(text, ')')))
+		return true;
+	/* proc(5): the 9th field, the 7th after the name; 4 is the kernel's PF_EXITING */
+	for (int field = 2; field < 9 && p; field++)
+		p = strchr(p + 1, ' ');
+	if (p)
+		flags = strtoll(p, NULL, 10);
+	return flags & 4;
+}
+
+enum limits_sight limits_look(const char *root, pid_t pid, const char *cid)
+{
+	char path[PATH_CAP + 64], text[4096], mem[PATH_CAP], *n;
+	bool v2 = is_v2(root);
+	struct err e = ERR_INIT;
+	int64_t kills;
+
+	snprintf(path, sizeof(path), "%s/proc/%d/cgroup", root, (int)pid);
+	/* The container's name in the path: a number that another process has by now does not count. */
+	if (is_exiting(root, pid) || read_text(path, text, sizeof(text)) <= 0 ||
+	    cgroup_dir(root, text, "memory", v2, mem, sizeof(mem)) < 0 || !strstr(mem, cid))
+		return LIMITS_GONE;
+	snprintf(path, sizeof(path), "%s/%s", mem, v2 ? "memory.events" : "memory.oom_control");
+	if (read_text(path, text, sizeof(text)) <= 0 || !(n = strstr(text, "oom_kill ")))
+		return LIMITS_QUIET;
+	n += strlen("oom_kill ");
+	n[strcspn(n, "\n")] = '\0';
+	return str_to_i64(n, 1, INT64_MAX, &kills, &e) == 0 ? LIMITS_OOM : LIMITS_QUIET;
+}
+
 int limits_check(const char *root, pid_t pid, const struct sandbox_policy *p, struct err *e)
 {
 	char path[PATH_CAP], lines[4096], mem[PATH_CAP], pids[PATH_CAP];
 	int64_t memory = spec_memory(p), swap;
-	bool v2;
+	bool v2 = is_v2(root);
 
-	snprintf(path, sizeof(path), "%s/sys/fs/cgroup/cgroup.controllers", root);
-	v2 = access(path, F_OK) == 0;
 	snprintf(path, sizeof(path), "%s/proc/%d/cgroup", root, (int)pid);
 	if (read_text(path, lines, sizeof(lines)) <= 0)
 		return err_set(e, E_TEMP, "the sandbox's process ended at once");

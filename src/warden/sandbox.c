@@ -39,6 +39,8 @@ struct sandbox {
 	struct http_call *call; /* create, start, json, delete: one at a time */
 	struct http_call *wait;
 	int door_fd;
+	pid_t pid; /* the engine's word for the container's first process; 0 = not known */
+	bool oom;  /* the kernel killed in it for want of memory */
 	bool wait_ready;
 	bool asked; /* the server wants it gone */
 	bool was_running;
@@ -158,7 +160,7 @@ static void remove_container(struct sandbox *s)
 static void judge(struct sandbox *s, const cJSON *j)
 {
 	bool running = cJSON_IsTrue(json_find(j, "State.Running"));
-	bool oom = cJSON_IsTrue(json_find(j, "State.OOMKilled"));
+	bool oom = s->oom || cJSON_IsTrue(json_find(j, "State.OOMKilled"));
 	int64_t code = json_peek_i64(j, "State.ExitCode", -1);
 	const char *text = json_peek_str(j, "State.Error");
 
@@ -168,7 +170,7 @@ static void judge(struct sandbox *s, const cJSON *j)
 		snprintf(s->detail, sizeof(s->detail),
 			 "the sandbox ran out of its %" PRId64 " MiB of memory (sandbox.memory)",
 			 s->policy.memory_bytes >> 20);
-	} else if (s->asked || running) {
+	} else if (running || (s->asked && code <= 128)) {
 		s->how = s->asked ? SANDBOX_STOPPED : SANDBOX_KILLED;
 		snprintf(s->detail, sizeof(s->detail), "%s", s->asked ? "stopped" : "lost");
 	} else if (code > 128 && code <= 128 + 64) {
@@ -219,11 +221,18 @@ void sandbox_stop(struct sandbox *s)
 	s->asked = true;
 	s->how = SANDBOX_STOPPED;
 	str_copy(s->detail, sizeof(s->detail), "stopped");
-	if (s->state == RUNNING)
-		look_back(s);
-	else if (s->state == WAITING || (s->state > CREATING && s->state < RUNNING))
+	if (s->state == RUNNING) {
+		enum limits_sight sight = limits_look("", s->pid, s->cid);
+
+		/* A sandbox that is dropped because its agent was killed still runs. One that is dropped because it died is
+		 * told of by the wait, with its exit code. */
+		s->oom = sight == LIMITS_OOM;
+		if (sight != LIMITS_GONE)
+			look_back(s);
+	} else if (s->state == WAITING || (s->state > CREATING && s->state < RUNNING)) {
 		remove_container(s);
-	/* CREATING: the answer names what must be removed. ENDING, REMOVING: under way. */
+	}
+/* CREATING: the answer names what must be removed. ENDING, REMOVING: under way. */
 }
 
 /* ---- the way up ---- */
@@ -254,6 +263,7 @@ static void on_checked(void *ctx, int status, const char *body, size_t n, const 
 			(int)json_peek_i64(j, "State.ExitCode", -1));
 	else if (limits_check("", (pid_t)pid, &s->policy, &e) == 0)
 		s->was_running = true;
+	s->pid = (pid_t)pid;
 	if (!s->was_running) {
 		sandbox_fail(s, &e);
 		return;

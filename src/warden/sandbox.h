@@ -60,6 +60,15 @@ extern const char seccomp_profile[];
 int limits_check(const char *root, pid_t pid, const struct sandbox_policy *p,
 		 struct err *e) must_check;
 
+enum limits_sight {
+	LIMITS_GONE,  /* the process has ended */
+	LIMITS_QUIET, /* it runs */
+	LIMITS_OOM, /* it runs, and the kernel has killed another in its cgroup for want of memory */
+};
+/* Looks at process pid of container cid: the engine tells of a want of memory only when the whole container
+ * has ended. */
+enum limits_sight limits_look(const char *root, pid_t pid, const char *cid);
+
 /* ---- sandbox.c: one container's life ---- */
 struct warden_process;
 struct sandbox;
@@ -92,6 +101,7 @@ struct warden_process {
 	uid_t agent_uid;
 	char run[37];	/* UUID of this process's life, a label of its containers */
 	bool closing;	/* the server is gone: stop everything, then end */
+	bool made;      /* a container was asked for: there is something to remove */
 	bool admitting; /* warden_admit is on its way */
 };
 /* Serves the pair until it closes; returns the exit code. */

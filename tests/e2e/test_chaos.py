@@ -137,6 +137,7 @@ class Chaos:
 
     def check(self):
         server, chat = self.server, self.chat
+        chat.sync()  # the receipts of what was shown last are in by then
         rows = dict(server.rows("SELECT platform_id, state FROM messages WHERE dir = 0"))
         assert set(rows) == set(self.tokens.values())
         assert set(rows.values()) <= {3, 4}, collections.Counter(rows.values())
@@ -154,7 +155,6 @@ class Chaos:
         assert server.rows("SELECT count(*) FROM turns WHERE ended_ms IS NULL") == [(0,)]
         assert server.rows("PRAGMA integrity_check") == [("ok",)]
         assert server.rows("PRAGMA foreign_key_check") == []
-        chat.sync()
         assert not chat.doubles
         shown = [m["text"] for m in chat.messages.values() if m["dir"] == "out"]
         assert sorted(shown) == sorted(t for t, in server.rows(
