@@ -79,7 +79,7 @@ static int cover_run(const struct config *cfg)
 		str_copy(to, sizeof(to), keep[i]);
 		if (r == 0) {
 			make_folders(to);
-			mount(from, to, NULL, MS_BIND | MS_REC, NULL);
+			mount(from, to, "none", MS_BIND | MS_REC, NULL);
 		}
 		close(fds[i]);
 	}
@@ -92,7 +92,7 @@ static int hide_engine(const struct config *cfg)
 	_cleanup_free_ char *real = realpath(cfg->engine_socket, NULL);
 	const char *path = real ? real : cfg->engine_socket;
 
-	if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
+	if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", "none", MS_REC | MS_SLAVE, NULL) < 0)
 		return -1;
 	/* The usual place is covered in any case: an engine may be there beside the configured one. */
 	if (access("/run", F_OK) == 0 && cover_run(cfg) < 0)
@@ -101,7 +101,7 @@ static int hide_engine(const struct config *cfg)
 		return 0;
 	if (!real)
 		return errno == ENOENT ? 0 : -1;
-	return mount("/dev/null", path, NULL, MS_BIND, NULL);
+	return mount("/dev/null", path, "none", MS_BIND, NULL);
 }
 
 static void name_caps(uint64_t caps, char *dst, size_t cap)

@@ -127,6 +127,7 @@ static void admit(void *ctx)
 			probe_run(w->probe, false);
 			return;
 		}
+		w->made = true;
 		sandbox_begin(next);
 	}
 }
@@ -140,10 +141,12 @@ static void admit_soon(struct warden_process *w)
 
 void warden_forget(struct warden_process *w)
 {
-	if (w->closing && !w->list)
-		probe_run(w->probe, false);
-	else if (!w->closing)
+	if (!w->closing)
 		admit_soon(w);
+	else if (!w->list && !w->made)
+		loop_stop(w->loop);
+	else if (!w->list)
+		probe_run(w->probe, false);
 }
 
 void warden_probed(struct warden_process *w, const struct err *why)
@@ -301,7 +304,7 @@ static void close_down(struct warden_process *w)
 		sandbox_stop(s);
 	}
 	if (!w->list)
-		probe_run(w->probe, false);
+		warden_forget(w);
 }
 
 static void on_pair(void *ctx, int events)
