@@ -100,7 +100,8 @@ static int read_model(struct config *c, struct yaml_node *r, struct err *e)
 	    take_path(r, "model.oauth_token_file", "", c->home, c->model_oauth_file, PATH_CAP, e) <
 		    0 ||
 	    take_path(r, "model.ca_file", "", c->home, c->model_ca_file, PATH_CAP, e) < 0 ||
-	    take_str(r, "model.name", "", c->model_name, sizeof(c->model_name), e) < 0)
+	    take_str(r, "model.name", "", c->model_name, sizeof(c->model_name), e) < 0 ||
+	    yaml_i64(r, "model.retries", 6, 0, 20, &c->model_retries, e) < 0)
 		return -1;
 	if (config_check_base_url(c->model_base_url, &why) < 0)
 		return yaml_fail(yaml_at(r, "model.base_url"), e, "%s", why.msg);

@@ -35,6 +35,7 @@ struct config {
 	char model_oauth_file[PATH_CAP]; /* "" = none */
 	char model_ca_file[PATH_CAP];	 /* "" = none */
 	char model_name[64];		 /* "" = the agent's default */
+	int64_t model_retries;		 /* of a call that failed for now: 6 */
 	/* sandbox: */
 	char engine_socket[108];   /* /var/run/docker.sock */
 	char image_lock[PATH_CAP]; /* <home>/build/image/image.lock */

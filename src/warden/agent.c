@@ -34,6 +34,8 @@ static const char *const agent_env[] = {
 	NULL,
 };
 
+_Static_assert(ARRAY_LEN(agent_env) < AGENT_ENV_MAX, "no room for the retries");
+
 static const char *const agent_args[] = {
 	"claude",
 	"-p",
@@ -58,7 +60,7 @@ static const char *const agent_args[] = {
 	NULL,
 };
 
-void agent_cmd(const struct sandbox_request *r, struct agent_cmd *out)
+void agent_cmd(const struct sandbox_request *r, int64_t model_retries, struct agent_cmd *out)
 {
 	size_t n = 0;
 
@@ -71,5 +73,9 @@ void agent_cmd(const struct sandbox_request *r, struct agent_cmd *out)
 		out->argv[n++] = "--model";
 		out->argv[n++] = r->model;
 	}
-	out->env = agent_env;
+	for (n = 0; agent_env[n]; n++)
+		out->env[n] = agent_env[n];
+	snprintf(out->retries, sizeof(out->retries), "CLAUDE_CODE_MAX_RETRIES=%lld",
+		 (long long)model_retries);
+	out->env[n] = out->retries;
 }

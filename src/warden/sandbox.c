@@ -403,6 +403,7 @@ void sandbox_begin(struct sandbox *s)
 			    .mounts = &m,
 			    .policy = &s->policy,
 			    .agent_uid = s->w->agent_uid,
+			    .model_retries = c->model_retries,
 			    .seccomp = seccomp_profile};
 	_cleanup_free_ char *body = NULL;
 	struct err e = ERR_INIT;

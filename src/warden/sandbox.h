@@ -14,12 +14,14 @@
 
 /* ---- agent.c: what runs inside ---- */
 #define AGENT_ARGS_MAX 40
+#define AGENT_ENV_MAX  32
 struct agent_cmd {
 	const char *argv[AGENT_ARGS_MAX]; /* NULL-ended; points into the request or to constants */
-	const char *const
-		*env; /* NULL-ended NAME=value; nothing secret: all of it is visible inside */
+	/* NULL-ended NAME=value; nothing secret: all of it is visible inside */
+	const char *env[AGENT_ENV_MAX];
+	char retries[48];
 };
-void agent_cmd(const struct sandbox_request *r, struct agent_cmd *out);
+void agent_cmd(const struct sandbox_request *r, int64_t model_retries, struct agent_cmd *out);
 
 /* ---- mounts.c: the folders ---- */
 struct mounts {
@@ -44,6 +46,7 @@ struct spec {
 	const struct sandbox_policy *policy;
 	const struct mounts *mounts;
 	uid_t agent_uid;
+	int64_t model_retries;
 	const char *seccomp; /* profile text (JSON) */
 };
 /* The body of POST /containers/create. The caller frees it. */
@@ -101,7 +104,7 @@ struct warden_process {
 	uid_t agent_uid;
 	char run[37];	/* UUID of this process's life, a label of its containers */
 	bool closing;	/* the server is gone: stop everything, then end */
-	bool made;      /* a container was asked for: there is something to remove */
+	bool made;	/* a container was asked for: there is something to remove */
 	bool admitting; /* warden_admit is on its way */
 };
 /* Serves the pair until it closes; returns the exit code. */

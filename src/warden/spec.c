@@ -40,7 +40,7 @@ static void add_command(cJSON *o, const struct spec *s)
 	struct agent_cmd agent;
 
 	snprintf(uid, sizeof(uid), "%u", (unsigned)s->agent_uid);
-	agent_cmd(s->req, &agent);
+	agent_cmd(s->req, s->model_retries, &agent);
 	for (size_t i = 0; runner[i]; i++)
 		cJSON_AddItemToArray(cmd, cJSON_CreateString(runner[i]));
 	for (size_t i = 0; agent.argv[i]; i++)

@@ -55,6 +55,7 @@ static char *body_of(const struct sandbox_request *r, const struct sandbox_polic
 		.policy = p,
 		.mounts = &m,
 		.agent_uid = 10001,
+		.model_retries = 6,
 		.seccomp = "{}"};
 
 	return spec_json(&s);
