@@ -303,7 +303,7 @@ static void hostile_asks(void **state)
 static void flood_is_bounded(void **state)
 {
 	struct world *w = *state;
-	struct wire_ask bad = {.op = ASK_START};
+	struct wire_ask bad = {.op = ASK_START}, ask = {.op = ASK_STATUS};
 	struct err e = ERR_INIT;
 	struct pollfd p;
 	int status, sent = 0, got = 0;
@@ -314,8 +314,10 @@ static void flood_is_bounded(void **state)
 	w->pid = warden_fork(&w->cfg, &w->fd, &e);
 	assert_true(w->pid > 0);
 	p = (struct pollfd){.fd = w->fd, .events = POLLOUT};
+	assert_int_equal(send(w->fd, &ask, sizeof(ask), 0), sizeof(ask));
+	assert_int_equal(raw_answer(w->fd).op, TELL_STATUS); /* it is awake */
 	/* Until the warden has stopped reading: its own queue and both socket buffers are full. */
-	for (bad.id = 1; sent < 100000 && poll(&p, 1, 300) == 1; bad.id++)
+	for (bad.id = 1; sent < 100000 && poll(&p, 1, 1000) == 1; bad.id++)
 		sent += send(w->fd, &bad, sizeof(bad), MSG_DONTWAIT) > 0;
 	assert_true(sent > 100 && sent < 100000);
 	p.events = POLLIN;
