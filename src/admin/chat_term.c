@@ -7,7 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <editline/readline.h>
+#include <histedit.h>
 #include "admin/chat.h"
 #include "base/str.h"
 
@@ -17,6 +17,8 @@
 #define WIPE  "\r\033[K"
 
 struct term {
+	EditLine *el;
+	History *hist;
 	struct watch *in;
 	struct sigwatch *intr;
 	char name[64];
@@ -27,9 +29,6 @@ struct term {
 	bool open_line;	  /* streamed text stands on the line, the prompt does not */
 };
 
-/* libedit's callbacks have no context argument: one terminal, one chat. */
-static struct chat *the_chat;
-
 static void end_line(struct term *t)
 {
 	if (t->open_line)
@@ -39,67 +38,67 @@ static void end_line(struct term *t)
 	t->open_line = false;
 }
 
-static void prompt_again(void)
+static void prompt_again(struct term *t)
 {
 	fflush(stdout);
-	rl_on_new_line();
-	rl_forced_update_display();
-	fflush(stdout);
+	if (t->in)
+		el_set(t->el, EL_REFRESH);
 }
 
 static void print_block(struct term *t, const char *style, const char *who, const char *text)
 {
 	end_line(t);
 	printf("%s%s%s%s\n" PLAIN, style, who, who[0] ? "> " : "", text);
-	if (t->in)
-		prompt_again();
-	fflush(stdout);
+	prompt_again(t);
 }
 
-static void leave(struct chat *c)
+static void on_term_line(struct chat *c, const char *line, size_t n)
 {
-	printf("\n");
-	rl_callback_handler_remove();
-	chat_leave(c, 0);
-}
-
-static int on_ctrl_d(int count, int key)
-{
-	(void)count;
-	(void)key;
-	if (rl_end == 0)
-		leave(the_chat);
-	return 0;
-}
-
-static void on_term_line(char *line)
-{
-	struct chat *c = the_chat;
 	struct term *t = c->priv;
+	HistEvent ev;
 
 	t->open_line = false;
-	if (!line) {
-		leave(c);
+	if (strspn(line, " \t") == n)
 		return;
-	}
-	if (line[strspn(line, " \t")]) {
-		add_history(line);
-		chat_say(c, line, strlen(line));
-	}
-	free(line);
+	history(t->hist, &ev, H_ENTER, line);
+	chat_say(c, line, n);
 }
 
-static void on_key(void *ctx, int ev)
+/* One key, or what the terminal's own line mode hands over. In unbuffered mode libedit returns after each; a line is complete
+ * when it ends so, and preparing for the next one means leaving the mode and coming back. */
+static void on_key(void *ctx, int events)
 {
 	struct chat *c = ctx;
 	struct term *t = c->priv;
+	const char *got;
+	int n = 0;
 
-	(void)ev;
+	(void)events;
 	if (t->open_line) {
 		end_line(t);
-		prompt_again();
+		prompt_again(t);
 	}
-	rl_callback_read_char();
+	got = el_gets(t->el, &n);
+	/* In this mode libedit hands over Ctrl-D on an empty line as a line of that one character. */
+	if ((!got && n == 0) || (got && n == 1 && got[0] == 'D' - '@')) {
+		watch_set(t->in, 0);
+		printf("\n");
+		chat_leave(c, 0);
+	} else if (got && n > 0 && (got[n - 1] == '\n' || got[n - 1] == '\r')) {
+		_cleanup_free_ char *line = xstrndup(got, (size_t)n - 1);
+
+		el_set(t->el, EL_UNBUFFERED, 0);
+		on_term_line(c, line, (size_t)n - 1);
+		el_set(t->el, EL_UNBUFFERED, 1);
+	}
+}
+
+static char *prompt_of(EditLine *el)
+{
+	struct term *t = NULL;
+
+	el_get(el, EL_CLIENTDATA, &t);
+	return t->prompt;
 }
 
 static void on_interrupt(void *ctx, int signo)
@@ -118,18 +117,25 @@ static void on_interrupt(void *ctx, int signo)
 static int term_open(struct chat *c, struct err *e)
 {
 	struct term *t = xcalloc(1, sizeof(*t));
+	HistEvent ev;
 
-	(void)e;
 	c->priv = t;
-	the_chat = c;
 	setlocale(LC_CTYPE, "");
-	rl_readline_name = (char *)"chela";
+	snprintf(t->prompt, sizeof(t->prompt), "%.64s> ", c->group);
 	snprintf(t->history, sizeof(t->history), "%.*s/.chat_history", (int)sizeof(t->history) - 16,
 		 c->cfg->home);
-	using_history();
-	stifle_history(1000);
-	read_history(t->history); /* absent at the first time */
-	snprintf(t->prompt, sizeof(t->prompt), "%.64s> ", c->group);
+	t->el = el_init("chela", stdin, stdout, stderr);
+	t->hist = history_init();
+	if (!t->el || !t->hist)
+		return err_set(e, E_IO, "this terminal cannot be used (TERM=%.40s)",
+			       getenv("TERM") ? getenv("TERM") : "");
+	history(t->hist, &ev, H_SETSIZE, 1000);
+	history(t->hist, &ev, H_LOAD, t->history); /* absent at the first time */
+	el_set(t->el, EL_CLIENTDATA, t);
+	el_set(t->el, EL_HIST, history, t->hist);
+	el_set(t->el, EL_PROMPT, prompt_of);
+	el_set(t->el, EL_EDITOR, "emacs");
+	el_set(t->el, EL_SIGNAL, 0);
 	t->intr = sigwatch_new(c->loop, SIGINT, on_interrupt, c);
 	printf(DIM "%s" PLAIN "\n", c->d ? "connected" : "starting the server ...");
 	fflush(stdout);
@@ -139,16 +145,21 @@ static int term_open(struct chat *c, struct err *e)
 static void term_close(struct chat *c)
 {
 	struct term *t = c->priv;
+	HistEvent ev;
 
 	if (t->in)
-		rl_callback_handler_remove();
-	write_history(t->history);
+		el_set(t->el, EL_UNBUFFERED, 0);
+	if (t->hist) {
+		history(t->hist, &ev, H_SAVE, t->history);
+		history_end(t->hist);
+	}
+	if (t->el)
+		el_end(t->el);
 	watch_free(t->in);
 	sigwatch_free(t->intr);
 	buf_free(&t->shown);
 	free(t);
 	c->priv = NULL;
-	the_chat = NULL;
 }
 
 static void term_ready(struct chat *c, const char *assistant, bool demo)
@@ -177,7 +188,7 @@ static void term_message(struct chat *c, const struct chat_message *m)
 	} else {
 		printf("%s", rest + t->shown.len);
 		end_line(t);
-		prompt_again();
+		prompt_again(t);
 	}
 	buf_reset(&t->shown);
 }
@@ -228,11 +239,10 @@ static void term_synced(struct chat *c)
 
 	if (t->in)
 		return;
-	rl_callback_handler_install(t->prompt, on_term_line);
-	/* libedit's callback mode swallows the end of input: Ctrl-D gets a function of its own. */
-	rl_add_defun("chela-leave", on_ctrl_d, 'D' - '@');
 	t->in = watch_new(c->loop, "terminal", 0, on_key, c);
 	watch_set(t->in, WATCH_READ);
+	fflush(stdout);
+	el_set(t->el, EL_UNBUFFERED, 1); /* shows the prompt */
 }
 
 static void term_trouble(struct chat *c, const char *words)

@@ -86,18 +86,19 @@ static void client_drop(struct client *cl)
 	cl->d = NULL;
 }
 
-/* Sends one event; takes j. */
+/* Sends one event; takes j. One write, so that the client wakes up once. */
 static void put_json(struct client *cl, cJSON *j)
 {
 	/* Callers hold the client by client_enter: it may be dropped in here. */
 	_cleanup_free_ char *text = json_print(j);
+	size_t n = strlen(text);
 	struct err e = ERR_INIT;
 
 	cJSON_Delete(j);
 	if (cl->dead)
 		return;
-	if (duplex_write(cl->d, text, strlen(text), &e) < 0 ||
-	    duplex_write(cl->d, "\n", 1, &e) < 0) {
+	text[n] = '\n'; /* for the NUL */
+	if (duplex_write(cl->d, text, n + 1, &e) < 0) {
 		log_warn("control", "client too slow", "err=\"%s\"", e.msg);
 		client_drop(cl);
 	}
