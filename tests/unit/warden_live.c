@@ -207,7 +207,7 @@ static uint64_t start(struct world *w, const char *group)
 /* Runs a docker command with %s = the instance id; returns its exit status. */
 static int docker(struct world *w, const char *fmt)
 {
-	char cmd[1024];
+	char cmd[PATH_CAP + 512];
 
 	snprintf(cmd, sizeof(cmd), "ID=%s; %s", w->cfg.instance, fmt);
 	return system(cmd);
@@ -470,6 +470,71 @@ static void oom_is_told(void **state)
 	memory_runs_out(*state, "runc");
 }
 
+/* What the agent's user meets inside: prints a line for each thing that works and should not. */
+static const char probe_script[] =
+	"import ctypes, errno, os, socket\n"
+	"libc = ctypes.CDLL(None, use_errno=True)\n"
+	"def call(name, want, nr, *args):\n"
+	"    ctypes.set_errno(0)\n"
+	"    if libc.syscall(nr, *args) != -1 or ctypes.get_errno() != want:\n"
+	"        print(name, os.strerror(ctypes.get_errno()))\n"
+	"call('mount', errno.EPERM, 165, b'none', b'/tmp', b'tmpfs', 0, 0)\n"
+	"call('unshare', errno.EPERM, 272, 0x10000000)\n"
+	"call('setns', errno.EPERM, 308, 0, 0)\n"
+	"call('clone newuser', errno.EPERM, 56, 0x10000000 | 17, 0, 0, 0, 0)\n"
+	"call('clone3', errno.ENOSYS, 435, 0, 0)\n"
+	"call('io_uring', errno.ENOSYS, 425, 1, 0)\n"
+	"call('ptrace', errno.EPERM, 101, 0, 0, 0, 0)\n"
+	"call('bpf', errno.EPERM, 321, 0, 0, 0)\n"
+	"call('keyctl', errno.EPERM, 250, 0, 0, 0)\n"
+	"call('userfaultfd', errno.EPERM, 323, 0)\n"
+	"call('perf', errno.EPERM, 298, 0, 0, 0, 0, 0)\n"
+	"call('personality', errno.EPERM, 135, 0x40000)\n"
+	"for f, t, p in ((17, 3, 0), (16, 3, 15), (40, 1, 0), (38, 5, 0)):\n"
+	"    try:\n"
+	"        socket.socket(f, t, p)\n"
+	"        print('socket', f, t, p)\n"
+	"    except OSError as why:\n"
+	"        if why.errno != errno.EPERM: print('socket', f, why)\n"
+	"for d in ('/', '/dev', '/dev/shm', '/dev/mqueue', '/global', '/etc', '/run', '/var/tmp', '/home'):\n"
+	"    try:\n"
+	"        open(d + '/x', 'w')\n"
+	"        print('wrote in', d)\n"
+	"    except OSError: pass\n"
+	"for d in ('/workspace', '/session', '/tmp'): open(d + '/x', 'w').write('x')\n"
+	"if os.listdir('/sys/class/net') != ['lo']: print('interfaces', os.listdir('/sys/class/net'))\n"
+	"s = open('/proc/self/status').read()\n"
+	"for want in ('CapEff:\\t0000000000000000', 'CapPrm:\\t0000000000000000', 'NoNewPrivs:\\t1',"
+	" 'Seccomp:\\t2'):\n"
+	"    if want not in s: print('no', want)\n"
+	"if '127.0.0.1' not in open('/etc/resolv.conf').read(): print('resolver of the host')\n"
+	"socket.socket(socket.AF_UNIX); socket.socket(socket.AF_INET); socket.if_nameindex()\n";
+
+static void sandbox_is_shut(void **state)
+{
+	struct world *w = *state;
+	char path[PATH_CAP + 32], cmd[PATH_CAP + 256];
+
+	NEED_ENGINE();
+#ifndef __x86_64__
+	print_message("skipped: the script knows the numbers of x86-64's system calls only\n");
+	skip();
+#endif
+	snprintf(path, sizeof(path), "%s/probe.py", w->cfg.home);
+	put(path, probe_script);
+	begin(w);
+	start(w, "kin");
+	await(w, &w->n_started, 1);
+	snprintf(cmd, sizeof(cmd),
+		 "out=$(timeout -k 1 30 docker exec -i -u 10001 $(" MINE
+		 ") python3 - < %s 2>&1) || "
+		 "out=\"$out (failed)\"; test -z \"$out\" || { echo \"$out\" >&2; false; }",
+		 path);
+	assert_int_equal(docker(w, cmd), 0);
+	end(w, 0);
+	assert_none_left(w);
+}
+
 /* The same life under gVisor: the warden refuses it unless memory and pids limits hold there. */
 static void gvisor_too(void **state)
 {
@@ -571,6 +636,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(stop_and_start_again, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(max_live_holds, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(killed_from_outside, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(sandbox_is_shut, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(oom_is_told, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(gvisor_too, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(orphans_go_strangers_stay, set_up, tear_down),
