@@ -251,8 +251,14 @@ static int begin(struct chat *c, struct err *e)
 		return -1;
 	c->retry = timer_new(c->loop, "chat reconnect", on_retry, c);
 	if (!chat_connect(c, e)) {
+		struct err why = *e;
+
 		if (!c->serve)
-			return err_wrap(e, "no server answers (start one with: chela serve)");
+			return err_set(
+				e, why.code,
+				"no server answers (%s); start one with: chela serve, or use "
+				"chat --serve",
+				why.msg);
 		*e = (struct err)ERR_INIT;
 		if (chat_start_server(c, e) < 0)
 			return -1;

@@ -188,8 +188,12 @@ static int ask(struct ask_server *a, const char *home, cJSON **out, struct err *
 
 	control_path(home, path, sizeof(path));
 	a->d = conn_unix(a->loop, "status", path, e);
-	if (!a->d)
-		return err_wrap(e, "no server answers (start one with: chela serve)");
+	if (!a->d) {
+		struct err why = *e;
+
+		return err_set(e, why.code, "no server answers (%s); start one with: chela serve",
+			       why.msg);
+	}
 	a->d->ev = &ask_events;
 	a->d->ctx = a;
 	if (duplex_write(a->d, req, sizeof(req) - 1, e) < 0)

@@ -52,6 +52,12 @@ static void on_usage(void *peer, const struct usage *u)
 	log_debug("model", "call", "group=%s model=%s status=%d in=%lld out=%lld first_us=%lld",
 		  s->group.name, u->model, u->status, (long long)u->input_tokens,
 		  (long long)u->output_tokens, (long long)u->first_byte_us);
+	if (u->status >= 400)
+		log_warn("model", "refused", "group=%s status=%d%s", s->group.name, u->status,
+			 u->status == 401 || u->status == 403
+				 ? " fix=\"check the key: model.key_file, model.oauth_token_file "
+				   "or ANTHROPIC_API_KEY\""
+				 : "");
 	if (store_usage_add(s->r->store, &n, &e) < 0)
 		router_fatal(s->r, &e);
 }
