@@ -231,8 +231,7 @@ void sandbox_stop(struct sandbox *s)
 			look_back(s);
 	} else if (s->state == WAITING || (s->state > CREATING && s->state < RUNNING)) {
 		remove_container(s);
-	}
-/* CREATING: the answer names what must be removed. ENDING, REMOVING: under way. */
+	} /* CREATING: the answer names what must be removed. ENDING, REMOVING: under way. */
 }
 
 /* ---- the way up ---- */

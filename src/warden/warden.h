@@ -18,7 +18,8 @@
 
 /* Forks the warden (call before loop_new and before any thread). *fd is our end of the pair (CLOEXEC,
  * non-blocking). The child never returns: it runs until the pair closes, then removes its
- * containers and exits. The child reads policy and lock files itself from the paths in cfg. */
+ * containers and exits. The child reads policy and lock files itself from the paths in cfg. It keeps no descriptor but
+ * the pair and 2, where its log goes, and ignores SIGINT, SIGTERM and SIGHUP: the end of the pair is its end. */
 pid_t warden_fork(const struct config *cfg, int *fd, struct err *e) must_check;
 
 enum sandbox_kind {
@@ -71,7 +72,9 @@ struct warden *warden_new(struct loop *l, int fd, const struct warden_events *ev
 void warden_free(struct warden *w);
 /* Asks for a sandbox; the outcome comes as started or failed with the id. 0 = could not even ask. */
 uint64_t warden_start(struct warden *w, const struct sandbox_request *r, struct err *e) must_check;
-/* Stops and removes (SIGKILL after the attach is closed). The outcome comes as ended. */
+/* Stops and removes. The outcome comes as ended, also when it had not started yet; a started that crosses this call is
+ * swallowed and its descriptor closed. A sandbox whose memory had run out is told as SANDBOX_OOM all the same: that is
+ * most often why it is being stopped. */
 void warden_stop(struct warden *w, uint64_t id);
 /* Asks for a status report; comes as an event. */
 void warden_ask_status(struct warden *w);
