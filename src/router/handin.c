@@ -10,7 +10,8 @@
 #include "base/log.h"
 #include "base/str.h"
 
-#define BATCH_ROWS 200
+#define BATCH_ROWS  200
+#define WRITE_PIECE ((size_t)64 << 10)
 
 struct waiting {
 	int64_t id, chat_id;
@@ -78,15 +79,35 @@ static int lease_add(struct session *s, const struct waiting *w, const char *uui
 	return 0;
 }
 
-static void write_agent(struct session *s, struct buf *b)
+/* Writes as much as the door takes politely; the rest follows when it has drained. */
+static void write_out(struct session *s)
 {
 	struct err e = ERR_INIT;
 
-	if (!s->agent || !b->len)
-		return;
-	if (duplex_write(s->agent, b->p, b->len, &e) < 0)
-		session_drop(s, e.msg, true, s->r->o.cfg->tries);
-	buf_reset(b);
+	while (s->agent && s->out_pos < s->out.len &&
+	       duplex_pending(s->agent) <= s->agent->high_water) {
+		size_t n = s->out.len - s->out_pos;
+
+		if (n > WRITE_PIECE)
+			n = WRITE_PIECE;
+		if (duplex_write(s->agent, s->out.p + s->out_pos, n, &e) < 0) {
+			session_drop(s, e.msg, true, s->r->o.cfg->tries);
+			break;
+		}
+		s->out_pos += n;
+	}
+	s->writing = s->agent && s->out_pos < s->out.len;
+	if (!s->writing) {
+		buf_reset(&s->out);
+		s->out_pos = 0;
+	}
+}
+
+void turn_drained(struct session *s)
+{
+	if (s->writing)
+		write_out(s);
+	turn_feed(s);
 }
 
 /* After the commit: the leases are durable, so the agent may have the lines. */
@@ -96,8 +117,12 @@ static void flush_out(void *ctx)
 
 	s->out_armed = false;
 	if (s->state == SESSION_READY)
-		write_agent(s, &s->out);
-	buf_reset(&s->out);
+		write_out(s);
+	else
+		buf_reset(&s->out);
+	if (s->begins && s->turn_id)
+		delivery_progress(s, PROGRESS_START, "");
+	s->begins = false;
 	if (s->state == SESSION_READY)
 		turn_feed(s);
 }
@@ -105,11 +130,14 @@ static void flush_out(void *ctx)
 void turn_control(struct session *s, const char *subtype, const char *uuid)
 {
 	_cleanup_(buf_free) struct buf b = {0};
+	struct err e = ERR_INIT;
 	char id[32];
 
 	snprintf(id, sizeof(id), "chela-%lld", (long long)++s->requests);
-	agent_control_line(&b, id, subtype, uuid);
-	write_agent(s, &b);
+	/* Never into the middle of a line that is still being written. */
+	agent_control_line(s->writing ? &s->out : &b, id, subtype, uuid);
+	if (b.len && s->agent && duplex_write(s->agent, b.p, b.len, &e) < 0)
+		session_drop(s, e.msg, true, s->r->o.cfg->tries);
 }
 
 static void add_history(void *ctx, const struct msg_row *m)
@@ -146,7 +174,7 @@ static int open_turn(struct session *s, const struct waiting *first, struct err 
 	timer_stop(s->idle);
 	s->in_grace = false;
 	timer_start(s->limit, s->r->o.cfg->turn_ms, 0);
-	delivery_progress(s, PROGRESS_START, "");
+	s->begins = true;
 	return 0;
 }
 
@@ -203,7 +231,7 @@ void turn_feed(struct session *s)
 	struct batch *b;
 	int rc;
 
-	if (s->state != SESSION_READY || !s->agent || s->stop_asked || s->out_armed ||
+	if (s->state != SESSION_READY || !s->agent || s->stop_asked || s->out_armed || s->writing ||
 	    duplex_pending(s->agent) > s->agent->high_water)
 		return;
 	b = xcalloc(1, sizeof(*b));

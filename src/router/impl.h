@@ -61,7 +61,10 @@ struct session {
 	char *thread;
 	struct lease *leases;
 	struct buf out; /* lines that wait for the commit */
+	size_t out_pos; /* written so far, when writing */
+	bool writing;	/* out is partly in the door */
 	bool out_armed;
+	bool begins; /* the turn's lines are the first: the chat is told once they are handed over */
 	bool in_grace; /* limit runs for an interrupt, not for the turn */
 	bool stop_asked;
 	bool stop_told;
@@ -140,6 +143,8 @@ void queue_run(struct router *r);
 /* handin.c */
 /* Leases what waits (for this turn's chat) and queues the lines; written after the commit. */
 void turn_feed(struct session *s);
+/* The agent's stream takes more. */
+void turn_drained(struct session *s);
 /* One control request to the agent; uuid may be NULL. */
 void turn_control(struct session *s, const char *subtype, const char *uuid);
 

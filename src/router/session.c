@@ -150,6 +150,7 @@ void session_stop_sandbox(struct session *s)
 {
 	gateway_drop(s->r->gateway, s);
 	s->agent = NULL;
+	s->writing = false;
 	s->no_lines = true;
 	if (s->door)
 		door_free(s->door);
@@ -245,7 +246,7 @@ static void agent_eof(void *ctx)
 
 static void agent_drained(void *ctx)
 {
-	turn_feed(ctx);
+	turn_drained(ctx);
 }
 
 static void agent_closed(void *ctx, const struct err *why)

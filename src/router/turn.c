@@ -49,6 +49,8 @@ void turn_abort(struct session *s, const char *why, bool count, int64_t max_trie
 	struct err e = ERR_INIT;
 
 	buf_reset(&s->out);
+	s->out_pos = 0;
+	s->writing = false;
 	if (!s->turn_id)
 		return;
 	/* Who asked to stop wants no second try. */
