@@ -175,13 +175,35 @@ void agent_control_line(struct buf *out, const char *request_id, const char *sub
 	buf_puts(out, "}}\n");
 }
 
+static const char open_tag[] = "<internal>", close_tag[] = "</internal>";
+
+void partial_feed(struct partial *p, const char *text, struct buf *out)
+{
+	for (; *text; text++) {
+		const char *tag = p->inside ? close_tag : open_tag;
+
+		if (*text == tag[p->matched]) {
+			if (tag[++p->matched] == '\0') {
+				p->inside = !p->inside;
+				p->matched = 0;
+			}
+			continue;
+		}
+		/* What was held back was no tag after all; '<' begins each tag and stands nowhere else in it. */
+		if (!p->inside)
+			buf_put(out, tag, p->matched);
+		p->matched = *text == '<';
+		if (!p->inside && !p->matched)
+			buf_put(out, text, 1);
+	}
+}
+
 size_t agent_strip_internal(char *text)
 {
-	static const char open[] = "<internal>", close_tag[] = "</internal>";
 	char *start, *end;
 	size_t n, lead;
 
-	while ((start = strstr(text, open))) {
+	while ((start = strstr(text, open_tag))) {
 		end = strstr(start, close_tag);
 		if (!end) {
 			*start = '\0';

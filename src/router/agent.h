@@ -48,6 +48,13 @@ int agent_user_line(struct buf *out, const char *uuid, const char *text, size_t 
 void agent_control_line(struct buf *out, const char *request_id, const char *subtype,
 			const char *message_uuid);
 
+/* The same for text that streams: what may be shown now. Zeroed = begin; the rest of an unfinished tag is held back. */
+struct partial {
+	bool inside;
+	size_t matched; /* characters of the tag looked for that have been seen */
+};
+void partial_feed(struct partial *p, const char *text, struct buf *out);
+
 /* Removes each <internal>...</internal> part (an unclosed one reaches to the end) and white space around; in place; returns the new length. */
 size_t agent_strip_internal(char *text);
 

@@ -65,7 +65,8 @@ struct session {
 	bool writing;	/* out is partly in the door */
 	bool out_armed;
 	bool begins; /* the turn's lines are the first: the chat is told once they are handed over */
-	bool in_grace; /* limit runs for an interrupt, not for the turn */
+	bool in_grace;		/* limit runs for an interrupt, not for the turn */
+	struct partial partial; /* of the text that streams now */
 	bool stop_asked;
 	bool stop_told;
 	char stop_words[120]; /* what the chat is told when stop_asked */

@@ -244,6 +244,15 @@ static void cancel_queued(struct session *s, const struct agent_event *ev)
 	}
 }
 
+static void show_partial(struct session *s, const char *text)
+{
+	_cleanup_(buf_free) struct buf shown = {0};
+
+	partial_feed(&s->partial, text, &shown);
+	if (shown.len)
+		delivery_progress(s, PROGRESS_TEXT, shown.p);
+}
+
 void turn_line(void *ctx, const char *line, size_t n)
 {
 	struct session *s = ctx;
@@ -258,13 +267,16 @@ void turn_line(void *ctx, const char *line, size_t n)
 	}
 	switch (ev.kind) {
 	case AGENT_TEXT:
-		delivery_progress(s, PROGRESS_TEXT, ev.text);
+		show_partial(s, ev.text);
 		break;
 	case AGENT_TOOL:
+		s->partial = (struct partial){0};
+		/* fall through */
 	case AGENT_RETRY:
 		delivery_progress(s, PROGRESS_TOOL, ev.text);
 		break;
 	case AGENT_RESULT:
+		s->partial = (struct partial){0};
 		on_result(s, &ev);
 		break;
 	case AGENT_STARTED:
