@@ -27,6 +27,7 @@ struct store {
 	size_t n_after, cap_after;
 	struct after *running; /* the list being run, for store_forget */
 	size_t n_running;
+	int64_t unindexed; /* what search.c has to index, in its units; 0 = nothing */
 };
 
 /* A prepared statement for reading, reset and without bindings. Pair with _cleanup_stmt_. */
@@ -55,6 +56,12 @@ int64_t store_now(const struct store *st);
 void store_read_msg(sqlite3_stmt *s, struct msg_row *m);
 int store_each_msg(struct store *st, sqlite3_stmt *s, msg_fn *fn, void *ctx,
 		   struct err *e) must_check;
+
+/* search.c: every message inserted is told to store_index_later, every end of a turn calls store_index_batch. */
+int store_index_open(struct store *st, struct err *e) must_check;
+int store_index(struct store *st, struct err *e) must_check;
+int store_index_later(struct store *st, size_t text_len, struct err *e) must_check;
+int store_index_batch(struct store *st, struct err *e) must_check;
 
 /* schema.c */
 int store_migrate(struct store *st, const char *file, struct err *e) must_check;

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The messages table: intake with dedup, what waits, history and full-text search.
+ * The messages table: intake with dedup, what waits, and history. Full-text search: search.c.
  */
 #include "store/impl.h"
-#include <ctype.h>
 #include <string.h>
-#include "base/buf.h"
 
 static const char *column(sqlite3_stmt *s, int i)
 {
@@ -88,7 +86,7 @@ int store_message_in(struct store *st, const struct msg_new *m, int64_t *id, boo
 	if (*dup)
 		return find_dup(st, m, id, e);
 	*id = sqlite3_last_insert_rowid(st->db);
-	return 0;
+	return store_index_later(st, m->text_len, e);
 }
 
 int store_pending(struct store *st, int64_t group_id, const char *session, int64_t after,
@@ -158,51 +156,6 @@ int store_message_get(struct store *st, int64_t id, msg_fn *fn, void *ctx, struc
 	store_read_msg(s, &m);
 	fn(ctx, &m);
 	return 0;
-}
-
-/* Each word becomes a quoted FTS5 string, so that no operator of FTS5 can be typed; "a phrase" stays one. */
-static void fts_query(struct buf *out, const char *q)
-{
-	while (*q) {
-		bool quoted = *q == '"';
-		size_t n;
-
-		if (isspace((unsigned char)*q)) {
-			q++;
-			continue;
-		}
-		if (quoted)
-			q++;
-		n = quoted ? strcspn(q, "\"") : strcspn(q, " \t\r\n\"");
-		if (n) {
-			buf_puts(out, out->len ? " \"" : "\"");
-			buf_put(out, q, n);
-			buf_puts(out, "\"");
-		}
-		q += n + (quoted && q[n] == '"');
-	}
-}
-
-int store_search(struct store *st, int64_t group_id, const char *query, int64_t limit, msg_fn *fn,
-		 void *ctx, struct err *e)
-{
-	static const char sql[] = "SELECT " MSG_COLUMNS " FROM messages_fts f"
-				  " JOIN messages m ON m.id = f.rowid"
-				  " WHERE messages_fts MATCH ?1 AND m.group_id = ?2"
-				  " ORDER BY f.rowid DESC LIMIT ?3";
-	_cleanup_(buf_free) struct buf q = {0};
-	_cleanup_stmt_ sqlite3_stmt *s = NULL;
-
-	fts_query(&q, query);
-	if (!q.len)
-		return err_set(e, E_INVAL, "the search has no words");
-	s = store_read(st, sql, e);
-	if (!s)
-		return -1;
-	bind_text(s, 1, q.p);
-	sqlite3_bind_int64(s, 2, group_id);
-	sqlite3_bind_int64(s, 3, limit);
-	return store_each_msg(st, s, fn, ctx, e);
 }
 
 int store_message_counts(struct store *st, int64_t group_id, int64_t by_state[5], struct err *e)

@@ -33,7 +33,7 @@ int store_out_add(struct store *st, const struct out_new *o, int64_t *id, struct
 	if (store_done(st, s, e) < 0)
 		return -1;
 	*id = sqlite3_last_insert_rowid(st->db);
-	return 0;
+	return store_index_later(st, strlen(o->text), e);
 }
 
 int store_out_next(struct store *st, int64_t chat_id, int64_t now_ms, out_fn *fn, void *ctx,

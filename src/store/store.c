@@ -42,7 +42,8 @@ struct store *store_open(const char *file, const struct clock *clk, struct err *
 	/* Memory statistics take a lock and a line each; nobody reads them. Too late is harmless. */
 	sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
 	st->clk = clk;
-	if (open_db(st, file, e) < 0 || store_migrate(st, file, e) < 0) {
+	if (open_db(st, file, e) < 0 || store_migrate(st, file, e) < 0 ||
+	    store_index_open(st, e) < 0) {
 		store_close(st);
 		return NULL;
 	}

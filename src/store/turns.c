@@ -122,7 +122,7 @@ int store_turn_close(struct store *st, int64_t turn_id, const char *error, bool 
 	sqlite3_bind_int64(t, 1, turn_id);
 	sqlite3_bind_int64(t, 2, store_now(st));
 	bind_text(t, 3, error);
-	return store_done(st, t, e);
+	return store_done(st, t, e) < 0 ? -1 : store_index_batch(st, e);
 }
 
 int store_fail_pending(struct store *st, int64_t group_id, const char *session, msg_fn *failed,

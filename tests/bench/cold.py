@@ -34,10 +34,11 @@ def agent_words():
     left out: asking for them is a cost that the sandbox adds."""
     text = (rig.ROOT / "src/warden/agent.c").read_text("utf-8")
     text = re.sub(r"/\*.*?\*/", "", text, flags=re.S)
+    url = re.search(r"#define DOOR_URL (\".*\")", text).group(1)
     lists = {}
     for name in ("agent_env", "agent_args"):
         body = re.search(name + r"\[\] = \{(.*?)\bNULL,\n\};", text, re.S).group(1)
-        body = body.replace("DOOR_URL", '"DOOR_URL"')
+        body = body.replace("DOOR_URL", url)
         literals = re.findall(r'"(?:[^"\\]|\\.)*"|,', body)
         words, word = [], ""
         for item in literals + [","]:
