@@ -5,8 +5,11 @@
  */
 #include "serve.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -16,6 +19,38 @@
 
 #define CRASH_WINDOW_S 60 /* so many restarts within this time ... */
 #define CRASH_MAX      20 /* ... and the supervisor gives up */
+#define LOCK_WAIT_S    3  /* for a server that is ending */
+
+static void wake_up(int signo)
+{
+	(void)signo;
+}
+
+/* One server a home: a second one would take the first one's turns for left over by a crash, and remove
+ * its sandboxes. The front holds the lock with us, so it stands until both are gone. */
+static int lock_home(const struct config *cfg, struct err *e)
+{
+	struct sigaction act = {.sa_handler = wake_up}, old;
+	char path[PATH_CAP + 16];
+	int fd, rc, why;
+
+	snprintf(path, sizeof(path), "%s/server.lock", cfg->home);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return err_sys(e, errno, "cannot open %s", path);
+	sigaction(SIGALRM, &act, &old);
+	alarm(LOCK_WAIT_S);
+	rc = flock(fd, LOCK_EX);
+	why = errno;
+	alarm(0);
+	sigaction(SIGALRM, &old, NULL);
+	if (rc == 0)
+		return fd;
+	close(fd);
+	if (why != EINTR)
+		return err_sys(e, why, "cannot lock %s", path);
+	return err_set(e, E_PERM, "another server runs with the home %s (chela status)", cfg->home);
+}
 
 struct generation {
 	pid_t warden, front;
@@ -129,6 +164,7 @@ int cmd_serve(const struct cli *c)
 	struct config cfg;
 	struct err e = ERR_INIT;
 	const char *fd_word = cli_value(&words, "--ready-fd");
+	_cleanup_close_ int lock = -1;
 	int64_t ready_fd = -1;
 
 	if (fd_word && str_to_i64(fd_word, 1, 1023, &ready_fd, &e) < 0) {
@@ -136,6 +172,9 @@ int cmd_serve(const struct cli *c)
 		return cli_fail(&e);
 	}
 	if (cli_no_more(&words, "serve [--ready-fd N]", &e) < 0 || cli_config(c, &cfg, &e) < 0)
+		return cli_fail(&e);
+	lock = lock_home(&cfg, &e);
+	if (lock < 0)
 		return cli_fail(&e);
 	log_init(&(struct log_opts){.fd = 2, .level = cfg.log_level});
 	return supervise(&cfg, (int)ready_fd);

@@ -19,6 +19,7 @@ def open_gate(server, name="gate"):
 def hold_turn(server, chat, name="gate"):
     """A turn that waits in a tool call until the test opens the gate."""
     path = server.home / "groups/main" / name
+    path.parent.mkdir(mode=0o700, exist_ok=True)
     if not path.exists():
         os.mkfifo(path)
         os.chmod(path, 0o666)

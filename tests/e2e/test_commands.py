@@ -1,0 +1,282 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line: chat with pipes, status, doctor, version, and words for what is wrong."""
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+
+import pytest
+
+import engine
+import procs
+import server as servers
+from server import make_home, run_cli
+from test_turns import hold_turn, open_gate
+
+
+# -- chat with pipes
+
+def test_each_line_has_one_answer(warm):
+    done = warm.cli("chat", stdin="first line\nsecond line\r\n\nlast without newline")
+    assert done.returncode == 0 and done.stderr == ""
+    lines = [t for t in done.stdout.splitlines() if t.startswith("echo: ")]
+    assert lines == ["echo: first line", "echo: second line", "echo: last without newline"]
+
+
+def test_no_line_no_answer(warm):
+    done = warm.cli("chat", stdin="")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_old_messages_are_not_printed(warm):
+    warm.cli("chat", stdin="an old one\n")
+    done = warm.cli("chat", stdin="a new one\n")
+    assert "an old one" not in done.stdout and "echo: a new one" in done.stdout
+
+
+def test_from_a_file(warm, tmp_path):
+    path = tmp_path / "lines"
+    path.write_text("from a file\n", "utf-8")
+    with open(path, "rb") as f:
+        done = subprocess.run([servers.BINARY, "--home", str(warm.home), "chat"], stdin=f,
+                              capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0 and "echo: from a file" in done.stdout
+
+
+def test_a_failed_line_gives_status_1(warm):
+    """And the lines after it are answered all the same."""
+    done = warm.cli("chat", stdin="x" * (300 << 10) + "\nafter it\n")
+    assert done.returncode == 1
+    assert "over the limit" in done.stderr and "echo: after it" in done.stdout
+
+
+def test_unknown_group(warm):
+    done = warm.cli("chat", "nobody", stdin="hello\n")
+    assert done.returncode == 1 and 'there is no group "nobody"' in done.stderr
+
+
+def test_no_server(sandboxes, tmp_path):
+    home = make_home(tmp_path)
+    done = run_cli(home, "chat", stdin="hello\n")
+    assert done.returncode == 1 and "no server answers" in done.stderr
+    assert "chela serve" in done.stderr
+    done = run_cli(home, "status")
+    assert done.returncode == 1 and "chela serve" in done.stderr
+
+
+def test_a_dead_servers_socket(sandboxes, tmp_path):
+    home = make_home(tmp_path)
+    with socket.socket(socket.AF_UNIX) as s:
+        s.bind(str(home / "control.sock"))
+    done = run_cli(home, "chat", stdin="hello\n")
+    assert done.returncode == 1 and "no server answers" in done.stderr
+
+
+def test_chat_serve_brings_and_ends_a_server(sandboxes, tmp_path):
+    home = make_home(tmp_path)
+    done = run_cli(home, "chat", "--serve", stdin="hello\n")
+    assert done.returncode == 0 and "echo: hello" in done.stdout, done.stderr
+    assert not [p for p in os.listdir("/proc") if p.isdigit() and str(home) in cmdline(p)]
+    assert engine.containers((home / "instance").read_text("utf-8").strip()) == []
+    assert (home / "chela.log").stat().st_mode & 0o777 == 0o600
+    # the next one goes on with the same conversation
+    done = run_cli(home, "chat", "--serve", stdin="again\n")
+    assert done.returncode == 0 and "echo: again" in done.stdout
+
+
+def cmdline(pid):
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as f:
+            return f.read().decode("utf-8", "replace")
+    except OSError:
+        return ""
+
+
+def test_chat_serve_uses_a_server_that_runs(warm):
+    before = warm.supervisor
+    done = warm.cli("chat", "--serve", stdin="hello you\n")
+    assert done.returncode == 0 and "echo: hello you" in done.stdout
+    assert warm.supervisor == before and warm.console().ask("still there")
+
+
+def test_chat_serve_tells_why_it_cannot_start(sandboxes, tmp_path):
+    home = make_home(tmp_path, {"model": {"key_file": "secrets/none"}})
+    done = run_cli(home, "chat", "--serve", stdin="hello\n")
+    assert done.returncode == 1
+    assert "chela.log" in done.stderr
+    assert "secrets/none" in (home / "chela.log").read_text("utf-8")
+
+
+def test_chat_outlives_a_servers_death(make_server):
+    """The line is in flight when the server is killed: the client comes back and prints its answer."""
+    server = make_server()
+    server.console().ask("warm up")
+    chat = subprocess.Popen([servers.BINARY, "--home", str(server.home), "chat"],
+                            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                            text=True)
+    mark = server.bus.mark()
+    chat.stdin.write("!slow 50 30\n")
+    chat.stdin.close()
+    server.consoles[0].wait_working(30, mark)
+    held = procs.Handle(server.front)
+    held.kill()
+    held.close()
+    assert chat.wait(60) == 0
+    out = chat.stdout.read()
+    assert "tick 30" in out and out.count("tick 30") == 1
+    chat.stdout.close()
+    chat.stderr.close()
+
+
+# -- a second server
+
+def test_a_second_server_is_refused(make_server):
+    """And it leaves the first one's turn and sandbox alone."""
+    server = make_server()
+    chat = server.console()
+    uid = hold_turn(server, chat)
+    cid = server.container()["Id"]
+    done = server.cli("serve", timeout=20)
+    assert done.returncode == 1 and "another server runs" in done.stderr, done.stderr
+    assert server.container()["Id"] == cid
+    open_gate(server)
+    assert "result: waiting\nopen" in chat.answer(uid)
+    assert server.rows("SELECT tries FROM messages WHERE platform_id = ?", uid) == [(0,)]
+
+
+# -- status
+
+def test_status_as_text(warm):
+    warm.console().ask("hello")
+    done = warm.cli("status")
+    assert done.returncode == 0
+    for want in (r"^chela \S+, pid \d+, up \d+ s, home /", r"^model +demo$",
+                 r"^engine +\S+.*, runtimes .*runc", r"^image +sha256:[0-9a-f]{64}$",
+                 r"^group +main: (ready|working) for \d+ s", r"^messages .*answered [1-9]",
+                 r"^outbox .*sent [1-9]", r"^usage_24h .*input_tokens [1-9]"):
+        assert re.search(want, done.stdout, re.M), (want, done.stdout)
+
+
+def test_status_as_json(warm):
+    warm.console().ask("hello")
+    status = json.loads(warm.cli("status", "--json").stdout)
+    assert status["pid"] == warm.front and status["model"] == "demo"
+    assert status["engine"]["up"] and status["engine"]["sandboxes"] == 1
+    assert status["image"]["ok"] and status["image"]["id"].startswith("sha256:")
+    (session,) = status["sessions"]
+    assert session["group"] == "main" and session["state"] in ("ready", "working")
+    answered = warm.rows("SELECT count(*) FROM messages WHERE dir = 0 AND state = 3")[0][0]
+    assert status["messages"]["answered"] == answered
+    assert status["outbox"]["pending"] == 0 and "error" not in status
+
+
+# -- doctor
+
+def lines_of(done):
+    return dict(m.groups()[::-1] for m in re.finditer(r"^(ok|BAD) +(\S+) ", done.stdout, re.M))
+
+
+def line_of(done, what):
+    return re.search(rf"^.{{4}} {what} .*$", done.stdout, re.M).group()
+
+
+def test_doctor_of_a_good_server(warm):
+    done = warm.cli("doctor")
+    assert done.returncode == 0, done.stdout
+    assert set(lines_of(done).values()) == {"ok"}
+    assert {"config", "engine", "runtimes", "image", "home", "permissions", "disk", "clock",
+            "model", "server"} <= set(lines_of(done))
+    assert "answers on its control socket" in line_of(done, "server")
+    assert "All is well." in done.stdout
+    assert len(engine.containers(warm.instance)) <= 1, "the doctor touches nothing"
+
+
+def test_doctor_without_a_server(sandboxes, tmp_path):
+    done = run_cli(make_home(tmp_path), "doctor")
+    assert done.returncode == 0 and "not running" in line_of(done, "server")
+
+
+@pytest.mark.parametrize("text, words", [
+    ("sandbox:\n  idle_stpo: 5m\n", ("chela.yaml:2", "sandbox.idle_stpo", "idle_stop")),
+    ("sandbox:\n  max_live: many\n", ("chela.yaml:2", "sandbox.max_live")),
+    ("model:\n  base_url: http://example.org\n", ("chela.yaml:2", "https://")),
+    ("a: b: c\n", ("chela.yaml:1",)),
+])
+def test_bad_config_names_place_and_fix(tmp_path, text, words):
+    home = make_home(tmp_path)
+    (home / "config/chela.yaml").write_text(text, "utf-8")
+    for command in (["doctor"], ["serve"], ["status"], ["chat"]):
+        done = run_cli(home, *command, timeout=20)
+        assert done.returncode != 0
+        said = done.stdout + done.stderr
+        for w in words:
+            assert w in said, (command, said)
+    assert line_of(run_cli(home, "doctor"), "config").startswith("BAD")
+
+
+@pytest.mark.parametrize("config, what, words", [
+    ({"sandbox": {"engine": "/nonexistent/docker.sock"}}, "engine",
+     ("/nonexistent/docker.sock", "start it with")),
+    ({"sandbox": {"image_lock": "/nonexistent/image.lock"}}, "image",
+     ("/nonexistent/image.lock", "make image")),
+    ({"model": {"key_file": "secrets/none"}}, "model", ("secrets/none",)),
+])
+def test_doctor_names_what_is_wrong(sandboxes, tmp_path, config, what, words):
+    done = run_cli(make_home(tmp_path, config), "doctor")
+    assert done.returncode == 1 and "need a hand" in done.stdout
+    line = line_of(done, what)
+    assert line.startswith("BAD")
+    for w in words:
+        assert w in line, line
+
+
+def test_doctor_and_server_refuse_an_open_key_file(sandboxes, tmp_path):
+    home = make_home(tmp_path, {"model": {"key_file": "key"}})
+    (home / "key").write_text("sk-ant-test-0000\n", "utf-8")
+    (home / "key").chmod(0o644)
+    done = run_cli(home, "doctor")
+    line = line_of(done, "model")
+    assert done.returncode == 1 and line.startswith("BAD") and "chmod 600" in line, line
+    done = run_cli(home, "serve", timeout=20)
+    assert done.returncode == 1 and "chmod 600" in done.stderr
+    assert "sk-ant-test-0000" not in done.stderr
+    (home / "key").chmod(0o600)
+    assert run_cli(home, "doctor").returncode == 0
+
+
+def test_doctor_of_an_unknown_runtime(sandboxes, tmp_path):
+    done = run_cli(make_home(tmp_path, policy={"runtime": "nosuch"}), "doctor")
+    assert done.returncode == 1 and line_of(done, "runtimes").startswith("BAD")
+
+
+# -- words
+
+def test_version_help_and_unknown(tmp_path):
+    done = run_cli(tmp_path, "version")
+    assert done.returncode == 0 and re.fullmatch(r"chela \d+\.\d+\.\d+\S*\n", done.stdout)
+    done = run_cli(tmp_path, "help")
+    assert done.returncode == 0
+    for word in ("serve", "chat", "status", "doctor", "version"):
+        assert re.search(rf"^  {word}\b", done.stdout, re.M)
+    done = run_cli(tmp_path, "stauts")
+    assert done.returncode == 2 and "chela status" in done.stderr
+    assert run_cli(tmp_path).returncode == 2
+    for words in (["status", "--xml"], ["chat", "--fast"], ["doctor", "now"],
+                  ["serve", "--ready-fd", "x"]):
+        done = run_cli(make_home(tmp_path), *words, timeout=20)
+        assert done.returncode == 2 and done.stderr.startswith("chela: "), (words, done)
+
+
+def test_signals(make_server):
+    """SIGINT ends the server as SIGTERM does; SIGUSR1 turns the debug log on and off."""
+    server = make_server()
+    server.console().ask("hello")
+    os.kill(server.front, signal.SIGUSR1)
+    mark = server.bus.mark()
+    server.consoles[0].ask("again")
+    server.wait_log("level=debug", 10, mark)
+    server.popen.send_signal(signal.SIGINT)
+    assert server.popen.wait(20) == 0
+    server.stop()
