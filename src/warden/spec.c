@@ -53,7 +53,8 @@ static void add_mount(cJSON *list, const char *source, const char *target, bool 
 	cJSON *m = cJSON_CreateObject(), *b;
 
 	/* Type bind through Mounts, not Binds: a source that is missing is an error, never created by
-	 * the engine as root. NonRecursive: what is mounted below on the host stays out. */
+	 * the engine as root. NonRecursive: what is mounted below on the host stays out. The API has no
+	 * nosuid and nodev for binds; no-new-privileges and the missing CAP_MKNOD do their work. */
 	cJSON_AddStringToObject(m, "Type", "bind");
 	cJSON_AddStringToObject(m, "Source", source);
 	cJSON_AddStringToObject(m, "Target", target);
