@@ -12,6 +12,16 @@ static bool is(const char *a, const char *b)
 	return a && streq(a, b);
 }
 
+/* After a cut: whole characters again, and nothing that breaks a line. */
+static void one_line(char *words)
+{
+	words[str_utf8_floor(words, strlen(words))] = '\0';
+	for (char *p = words; *p; p++) {
+		if ((unsigned char)*p < ' ')
+			*p = ' ';
+	}
+}
+
 /* What a tool does, in words a person understands; the arguments are the agent's and are cut. */
 static void tool_words(const cJSON *use, char *out, size_t cap)
 {
@@ -26,11 +36,7 @@ static void tool_words(const cJSON *use, char *out, size_t cap)
 		what = json_peek_str(input, keys[i]);
 	}
 	snprintf(out, cap, "%s%s%s", name ? name : "a tool", what ? ": " : "", what ? what : "");
-	out[str_utf8_floor(out, strlen(out))] = '\0';
-	for (char *p = out; *p; p++) {
-		if ((unsigned char)*p < ' ')
-			*p = ' ';
-	}
+	one_line(out);
 }
 
 static void read_assistant(const cJSON *root, struct agent_event *ev)
@@ -81,6 +87,7 @@ static void read_system(const cJSON *root, struct agent_event *ev)
 	snprintf(ev->words, sizeof(ev->words), "the model does not answer (%s %lld), try %lld",
 		 why ? why : "unknown", (long long)json_peek_i64(root, "error_status", 0),
 		 (long long)json_peek_i64(root, "attempt", 0));
+	one_line(ev->words);
 	ev->text = ev->words;
 	ev->kind = AGENT_RETRY;
 }
@@ -200,18 +207,20 @@ void partial_feed(struct partial *p, const char *text, struct buf *out)
 
 size_t agent_strip_internal(char *text)
 {
-	char *start, *end;
+	static const char open[] = "<internal>", close_tag[] = "</internal>";
+	const char *from = text, *start;
+	char *to = text;
 	size_t n, lead;
 
-	while ((start = strstr(text, open_tag))) {
-		end = strstr(start, close_tag);
-		if (!end) {
-			*start = '\0';
-			break;
-		}
-		end += sizeof(close_tag) - 1;
-		memmove(start, end, strlen(end) + 1);
+	/* Each byte is moved once: a text of a million tags must not hold up the loop. */
+	while ((start = strstr(from, open))) {
+		const char *end = strstr(start, close_tag);
+
+		memmove(to, from, (size_t)(start - from));
+		to += start - from;
+		from = end ? end + sizeof(close_tag) - 1 : start + strlen(start);
 	}
+	memmove(to, from, strlen(from) + 1);
 	n = strlen(text);
 	while (n && isspace((unsigned char)text[n - 1]))
 		n--;

@@ -234,6 +234,9 @@ void turn_feed(struct session *s)
 	if (s->state != SESSION_READY || !s->agent || s->stop_asked || s->out_armed || s->writing ||
 	    duplex_pending(s->agent) > s->agent->high_water)
 		return;
+	/* A turn that others wait behind takes nothing more in, or it might never end. */
+	if (s->turn_id && s->r->queue)
+		return;
 	b = xcalloc(1, sizeof(*b));
 	rc = store_pending(s->r->store, s->group.id, s->key, 0, BATCH_ROWS, collect, b, &e);
 	if (rc == 0 && b->n)

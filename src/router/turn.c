@@ -78,8 +78,9 @@ static void close_if_done(struct session *s)
 	turn_ended(s);
 	session_set_state(s, SESSION_READY);
 	timer_start(s->idle, s->r->o.cfg->idle_stop_ms, 0);
-	turn_feed(s);
+	/* Whoever waits for a place comes first: this session may lose its own here, and queues up again. */
 	queue_run(s->r);
+	turn_feed(s);
 }
 
 static void end_lease(struct session *s, struct lease *l, bool failed)
