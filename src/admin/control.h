@@ -11,6 +11,7 @@
  */
 #ifndef CHELA_ADMIN_CONTROL_H
 #define CHELA_ADMIN_CONTROL_H
+#include "base/json.h"
 #include "router/router.h"
 
 struct control;
