@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`chela chat` at a terminal: prompt, streaming, Ctrl-C, Ctrl-D, history on reopen."""
+import pytest
+
+import engine
+import procs
+from server import Server, make_home
+from terminal import Terminal
+
+
+@pytest.fixture(scope="module")
+def server(sandboxes, tmp_path_factory):
+    s = Server(tmp_path_factory.mktemp("terminal"))
+    s.start()
+    yield s
+    s.close()
+
+
+@pytest.fixture
+def open_terminal(server):
+    made = []
+
+    def open_one(*words):
+        t = Terminal(server.home, *(words or ["chat"]))
+        made.append(t)
+        return t
+
+    yield open_one
+    for t in made:
+        t.close()
+
+
+def test_talk_and_leave(open_terminal):
+    t = open_terminal()
+    t.expect("main> ")
+    assert "Ctrl-C stops a turn" in t.screen() and "demo model" in t.screen()
+    t.line("hello there")
+    t.expect("echo: hello there")
+    mark = t.mark()
+    t.line("and again")
+    t.expect("echo: and again", since=mark)
+    t.expect("main> ", since=t.screen().rindex("echo: and again"))
+    t.type("\x04")
+    assert t.ended() == 0
+
+
+def test_answer_streams(open_terminal):
+    t = open_terminal()
+    t.expect("main> ")
+    t.line("!slow 150 20")
+    t.expect("tick 3")
+    assert "tick 20" not in t.screen(), "nothing was shown before the end"
+    t.expect("tick 20")
+    t.expect("main> ", since=t.screen().rindex("tick 20"))
+    t.type("\x04")
+    assert t.ended() == 0
+    assert t.screen().count("tick 20") == 1, "the streamed answer was printed twice"
+
+
+def test_tool_use_is_shown(open_terminal):
+    t = open_terminal()
+    t.expect("main> ")
+    t.line("!bash echo from the tool")
+    t.expect("Bash")
+    t.expect("result: from the tool")
+
+
+def test_ctrl_c_stops_the_turn(open_terminal, server):
+    t = open_terminal()
+    t.expect("main> ")
+    mark = t.mark()
+    t.line("!slow 100 600")
+    t.expect("tick 2", since=mark)
+    t.type("\x03")
+    t.expect("Stopped.", since=mark)
+    mark = t.mark()
+    t.line("life goes on")
+    t.expect("echo: life goes on", since=mark)
+    mark = t.mark()
+    t.expect("main> ", since=mark)
+    t.type("\x03")
+    t.expect("nothing runs", since=mark)
+    assert t.popen.poll() is None
+    t.type("\x04")
+    assert t.ended() == 0
+    assert server.popen.poll() is None, "Ctrl-C is for the turn, not for the server"
+
+
+def test_history_on_reopen(open_terminal):
+    t = open_terminal()
+    t.expect("main> ")
+    t.line("remember the marmot")
+    t.expect("echo: remember the marmot")
+    t.type("\x04")
+    t.ended()
+    t = open_terminal()
+    t.expect("echo: remember the marmot")
+    assert "you> remember the marmot" in t.screen()
+    t.expect("main> ", since=t.screen().rindex("echo: remember the marmot"))
+    mark = t.mark()
+    t.type("\x1b[A")  # the line editor's own history
+    t.expect("remember the marmot", since=mark)
+
+
+def test_line_editing(open_terminal):
+    t = open_terminal()
+    t.expect("main> ")
+    mark = t.mark()
+    t.type("wxrld")
+    t.type("\x1b[D" * 3 + "\x7f" + "o")  # back over "rld", take the x, put an o
+    t.type("\x01hello \x05!\r")  # to the begin, to the end
+    t.expect("echo: hello world!", since=mark)
+
+
+def test_umlauts(open_terminal):
+    t = open_terminal()
+    t.expect("main> ")
+    t.line("grüße ✓")
+    t.expect("echo: grüße ✓")
+
+
+def test_a_server_that_comes_back(open_terminal, server):
+    t = open_terminal()
+    t.expect("main> ")
+    mark, log = t.mark(), server.bus.mark()
+    front = procs.Handle(server.front)
+    front.kill()
+    front.close()
+    t.expect("waiting for it to come back", since=mark)
+    server.wait_log('comp=serve msg="ready"', 20, log)
+    mark = t.mark()
+    t.line("back again")
+    t.expect("echo: back again", since=mark)
+
+
+def test_hang_up(open_terminal, server):
+    """The terminal goes away: so does the client, and the server stays."""
+    t = open_terminal()
+    t.expect("main> ")
+    t.hang_up()
+    t.popen.wait(10)
+    assert server.popen.poll() is None
+
+
+def test_hang_up_of_a_chat_with_its_own_server(sandboxes, tmp_path):
+    home = make_home(tmp_path)
+    t = Terminal(home, "chat", "--serve")
+    try:
+        t.expect("main> ")
+        t.line("hello")
+        t.expect("echo: hello")
+        held = procs.open_all(procs.below(t.popen.pid))
+        assert len(held) == 3
+        t.hang_up()
+        t.popen.wait(10)
+        for h in held:
+            assert h.ended(15)
+            h.close()
+    finally:
+        t.close()
+    assert engine.containers((home / "instance").read_text("utf-8").strip()) == []
+
+
+def test_chat_serve(sandboxes, tmp_path):
+    """What `make run` opens: a server of its own, gone with the chat."""
+    home = make_home(tmp_path)
+    t = Terminal(home, "chat", "--serve")
+    try:
+        t.expect("starting the server")
+        t.expect("main> ")
+        t.line("hello")
+        t.expect("echo: hello")
+        t.type("\x04")
+        assert t.ended() == 0
+    finally:
+        t.close()
+    assert engine.containers((home / "instance").read_text("utf-8").strip()) == []
