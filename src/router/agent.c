@@ -207,13 +207,12 @@ void partial_feed(struct partial *p, const char *text, struct buf *out)
 
 size_t agent_strip_internal(char *text)
 {
-	static const char open[] = "<internal>", close_tag[] = "</internal>";
 	const char *from = text, *start;
 	char *to = text;
 	size_t n, lead;
 
 	/* Each byte is moved once: a text of a million tags must not hold up the loop. */
-	while ((start = strstr(from, open))) {
+	while ((start = strstr(from, open_tag))) {
 		const char *end = strstr(start, close_tag);
 
 		memmove(to, from, (size_t)(start - from));
