@@ -80,14 +80,14 @@ CHELA_LDFLAGS := $(LDHARDEN) $(filter -fsanitize=address% -fsanitize=undefined -
 	$(flags_$(VARIANT))) $(LDFLAGS)
 
 # -- Sources. One static library a floor, in link order: an upward call does not link.
-FLOORS := admin router channels gateway warden door policy store runtime base
+FLOORS := admin router channels gateway mcp demo warden door policy store runtime base
 src_of = $(if $(filter channels,$(1)),$(wildcard channels/*.c channels/*/*.c),$(wildcard src/$(1)/*.c))
 obj_of = $(patsubst %.c,$(B)/%.o,$(1))
 LIBS := $(FLOORS:%=$(B)/lib%.a)
 # what a unit test of floor $(1) is linked with: that floor and those below it
 below_admin := $(FLOORS)
 below_router := $(filter-out admin,$(FLOORS))
-EDGES := channels gateway warden door
+EDGES := channels gateway mcp demo warden door
 GROUND := policy store runtime base
 $(foreach f,$(EDGES),$(eval below_$f := $f $(GROUND)))
 below_policy := $(GROUND)
@@ -190,7 +190,7 @@ $(UNIT_BINS):
 	$(Q)$(CC) $(CHELA_CFLAGS) $(CHELA_LDFLAGS) -o $@ $(filter %.o %.a,$^) $(PKG_LIBS) -lcmocka
 
 # What the official MCP suite is run against; tests/mcp_conformance asks for it.
-$(B)/mcp_server: $(B)/tests/mcp_conformance/server.o $(patsubst %,$(B)/lib%.a,$(below_gateway))
+$(B)/mcp_server: $(B)/tests/mcp_conformance/server.o $(patsubst %,$(B)/lib%.a,mcp demo $(below_gateway))
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CHELA_CFLAGS) $(CHELA_LDFLAGS) -o $@ $(filter %.o %.a,$^) $(PKG_LIBS)
 

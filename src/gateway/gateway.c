@@ -5,24 +5,17 @@
  */
 #include "gateway/gateway.h"
 #include <string.h>
-#include "base/json.h"
 #include "base/str.h"
 #include "gateway/internal.h"
 
-typedef const struct http1_handler *route_fn(struct gconn *k, struct http1 *c,
-					     const struct http1_req *r, void **x);
-
 static const struct route {
 	const char *method, *path;
-	route_fn *real, *demo;
+	bool mcp; /* or to the model */
 } routes[] = {
-	{"POST", "/v1/messages", model_request, demo_request},
-	{"POST", "/v1/messages/count_tokens", model_request, demo_request},
-	{"GET", "/v1/models", model_request, demo_request},
-	{"HEAD", "/", model_request, demo_request},
-	{"POST", "/mcp", mcp_request, mcp_request},
-	{"GET", "/mcp", mcp_request, mcp_request},
-	{"DELETE", "/mcp", mcp_request, mcp_request},
+	{"POST", "/v1/messages", false}, {"POST", "/v1/messages/count_tokens", false},
+	{"GET", "/v1/models", false},	 {"HEAD", "/", false},
+	{"POST", "/mcp", true},		 {"GET", "/mcp", true},
+	{"DELETE", "/mcp", true},
 };
 
 bool gateway_is_demo(const struct gateway *g)
@@ -42,19 +35,6 @@ void gateway_refused(struct gateway *g, void *peer, const char *what, const char
 		g->o.on_refused(peer, what, why);
 }
 
-void gateway_api_error(struct http1 *c, int status, const char *type, const char *text)
-{
-	struct buf b = {0}, clean = {0};
-
-	redact(&clean, text, strlen(text));
-	buf_putf(&b, "{\"type\":\"error\",\"error\":{\"type\":\"%s\",\"message\":", type);
-	json_put_str(&b, clean.p ? clean.p : "", clean.len);
-	buf_puts(&b, "}}");
-	http1_reply(c, status, "application/json", b.p, b.len);
-	buf_free(&b);
-	buf_free(&clean);
-}
-
 /* Queries that our routes know are short words; anything else is no business of theirs. */
 static bool query_is_plain(const char *q)
 {
@@ -70,12 +50,13 @@ static const struct http1_handler *on_request(void *ctx, struct http1 *c, const 
 	char what[160];
 
 	for (size_t i = 0; i < ARRAY_LEN(routes); i++) {
-		if (!streq(routes[i].path, r->path))
+		const struct http1_service *s = routes[i].mcp ? &k->g->o.mcp : &k->g->model;
+
+		if (!streq(routes[i].path, r->path) || !s->request)
 			continue;
 		known = true;
 		if (streq(routes[i].method, r->method) && query_is_plain(r->query))
-			return (gateway_is_demo(k->g) ? routes[i].demo : routes[i].real)(k, c, r,
-											 x);
+			return s->request(s->self, k->peer, c, r, x);
 	}
 	size_t n = (size_t)snprintf(what, sizeof(what), "%s %s", r->method, r->path);
 	for (size_t i = 0; i < n && i < sizeof(what) - 1; i++)
@@ -84,10 +65,10 @@ static const struct http1_handler *on_request(void *ctx, struct http1 *c, const 
 	gateway_refused(k->g, k->peer, what,
 			known ? "method or query not allowed" : "no such route");
 	if (known)
-		gateway_api_error(c, 405, "invalid_request_error",
-				  "Chela's gateway does not allow this method or query here.");
+		model_api_error(c, 405, "invalid_request_error",
+				"Chela's gateway does not allow this method or query here.");
 	else
-		gateway_api_error(
+		model_api_error(
 			c, 404, "not_found_error",
 			"Chela's gateway lets only the Messages API and its own tools through.");
 	return NULL;
@@ -157,7 +138,7 @@ struct gateway *gateway_new(struct loop *l, const struct gateway_opts *o)
 	for (size_t n = strlen(g->base_url); n && g->base_url[n - 1] == '/'; n--)
 		g->base_url[n - 1] = '\0';
 	g->http = http_client_new(l, &ho);
-	g->mcp = mcp_new(o->tools, o->n_tools);
+	g->model = gateway_is_demo(g) ? o->demo : (struct http1_service){model_request, g};
 	return g;
 }
 
@@ -168,7 +149,6 @@ void gateway_free(struct gateway *g)
 	while (abort_one(g, NULL, true))
 		;
 	http_client_free(g->http);
-	mcp_free(g->mcp);
 	free(g->base_url);
 	free(g);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * What the files of the gateway share: who is calling, and the errors of the Messages API.
+ * What the files of the gateway share: who is calling, and the way to the real API.
  */
 #ifndef CHELA_GATEWAY_INTERNAL_H
 #define CHELA_GATEWAY_INTERNAL_H
@@ -8,16 +8,12 @@
 #include "gateway/gateway.h"
 #include "runtime/http1.h"
 
-#define MODEL_BODY_MAX ((int64_t)32 << 20) /* the API's own limit */
-
-struct mcp;
-
 struct gateway {
 	struct loop *loop;
 	struct gateway_opts o;
 	char *base_url; /* no slash at the end */
 	struct http_client *http;
-	struct mcp *mcp;
+	struct http1_service model; /* model.c, or the demo model */
 	struct gconn *conns;
 };
 
@@ -29,21 +25,11 @@ struct gconn {
 	struct gconn *next;
 };
 
-/* Each answers one request: as http1_events.request. */
-const struct http1_handler *model_request(struct gconn *k, struct http1 *c,
+/* The way to the real API: an http1_service.request, self is the gateway. */
+const struct http1_handler *model_request(void *self, void *peer, struct http1 *c,
 					  const struct http1_req *r, void **x);
-const struct http1_handler *demo_request(struct gconn *k, struct http1 *c,
-					 const struct http1_req *r, void **x);
-const struct http1_handler *mcp_request(struct gconn *k, struct http1 *c, const struct http1_req *r,
-					void **x);
-
-/* Parses the tools' schemas; dies on one that is no JSON object (they are ours). */
-struct mcp *mcp_new(const struct mcp_tool *tools, size_t n);
-void mcp_free(struct mcp *m);
 
 void gateway_usage(struct gateway *g, void *peer, const struct usage *u);
 void gateway_refused(struct gateway *g, void *peer, const char *what, const char *why);
-/* A whole error answer in the Messages API's shape. */
-void gateway_api_error(struct http1 *c, int status, const char *type, const char *text);
 
 #endif

@@ -78,7 +78,7 @@ static void call_fail(struct call *m, int status, const char *type, const char *
 		return;
 	}
 	m->u.status = status;
-	gateway_api_error(c, status, type, text);
+	model_api_error(c, status, type, text);
 	call_end(m);
 }
 
@@ -313,26 +313,24 @@ static struct http_call *start(struct call *m, const struct http1_req *r, struct
 	return up;
 }
 
-const struct http1_handler *model_request(struct gconn *k, struct http1 *c,
+const struct http1_handler *model_request(void *self, void *peer, struct http1 *c,
 					  const struct http1_req *r, void **x)
 {
 	static const struct http1_handler handler = {on_req_body, on_req_end, on_req_drained,
 						     on_req_gone};
 	struct err e = ERR_INIT;
 
-	if (streq(r->method,
-		  "HEAD")) { /* the client's warm-up of a connection that is ours already */
+	if (streq(r->method, "HEAD")) { /* a warm-up of a connection that is ours already */
 		http1_reply(c, 200, NULL, NULL, 0);
 		return NULL;
 	}
 	if (r->length > MODEL_BODY_MAX) {
-		gateway_api_error(c, 413, "request_too_large",
-				  "The request is larger than 32 MiB.");
+		model_api_error(c, 413, "request_too_large", "The request is larger than 32 MiB.");
 		return NULL;
 	}
 	struct call *m = xcalloc(1, sizeof(*m));
-	m->g = k->g;
-	m->peer = k->peer;
+	m->g = self;
+	m->peer = peer;
 	m->c = c;
 	m->counted = streq(r->path, "/v1/messages");
 	m->body_done = r->length == 0;

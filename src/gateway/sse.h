@@ -7,7 +7,7 @@
 #ifndef CHELA_GATEWAY_SSE_H
 #define CHELA_GATEWAY_SSE_H
 #include "base/buf.h"
-#include "gateway/gateway.h"
+#include "runtime/model_api.h"
 
 #define SSE_LINE_MAX ((size_t)64 << 10) /* a longer data line is skipped */
 #define SSE_JSON_MAX ((size_t)1 << 20)	/* a longer body is not read */

@@ -5,7 +5,9 @@
 #ifndef CHELA_ROUTER_IMPL_H
 #define CHELA_ROUTER_IMPL_H
 #include "base/lines.h"
+#include "demo/demo.h"
 #include "door/door.h"
+#include "mcp/mcp.h"
 #include "router/agent.h"
 #include "router/router.h"
 
@@ -98,6 +100,8 @@ struct router {
 	struct store *store;
 	struct warden *warden;
 	struct gateway *gateway;
+	struct mcp *mcp;
+	struct demo *demo;
 	struct channel chans[ROUTER_MAX_CHANNELS];
 	size_t n_chans;
 	struct channel_up up;

@@ -77,12 +77,15 @@ static void open_gateway(struct router *r)
 		.ca_file = cfg->model_ca_file[0] ? cfg->model_ca_file : NULL,
 		.key = r->o.key,
 		.oauth = r->o.oauth,
-		.tools = router_tools,
-		.n_tools = router_n_tools,
 		.on_usage = on_usage,
 		.on_refused = on_refused,
 	};
+	struct mcp_opts m = {router_tools, router_n_tools, on_refused};
 
+	r->mcp = mcp_new(&m);
+	g.mcp = mcp_service(r->mcp);
+	r->demo = demo_new(r->loop, on_usage);
+	g.demo = demo_service(r->demo);
 	r->gateway = gateway_new(r->loop, &g);
 }
 
@@ -223,6 +226,8 @@ void router_free(struct router *r)
 		free(a);
 	}
 	gateway_free(r->gateway);
+	mcp_free(r->mcp);
+	demo_free(r->demo);
 	warden_free(r->warden);
 	turn_hook_free(r->hook);
 	free(r);

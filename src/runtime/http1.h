@@ -48,6 +48,13 @@ struct http1_handler {
 	void (*gone)(void *x);
 };
 
+/* Who answers a set of paths, for any owner of a connection (peer). As http1_events.request. */
+struct http1_service {
+	const struct http1_handler *(*request)(void *self, void *peer, struct http1 *c,
+					       const struct http1_req *r, void **x);
+	void *self;
+};
+
 struct http1_events {
 	/* A request head came. Returns who answers, with *x for it; or NULL when it was answered by
 	 * http1_reply in the call. r->length bytes of body follow. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The gateway's two JSON readers, reached as a sandbox reaches them: the first byte picks MCP (in
+ * The MCP server and the demo model, reached through the gateway as a sandbox reaches them: the first byte picks MCP (in
  * either era) or the demo model, the rest is the body of one request. Whatever comes, there is one
  * whole answer, its body is JSON or a stream, and a call that waits is told when the connection goes.
  */
@@ -8,7 +8,9 @@
 #include <string.h>
 #include "base/json.h"
 #include "base/str.h"
+#include "demo/demo.h"
 #include "gateway/gateway.h"
+#include "mcp/mcp.h"
 
 struct peer {
 	struct duplex d;
@@ -114,7 +116,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	static const struct duplex_ops ops = {peer_write, peer_pending, peer_consumed, peer_finish,
 					      peer_reset};
 	static struct loop *loop;
-	struct gateway_opts o = {.base_url = "", .tools = tools, .n_tools = ARRAY_LEN(tools)};
+	struct mcp_opts mo = {tools, ARRAY_LEN(tools), NULL};
 	struct peer s = {.d = {.ops = &ops, .high_water = 65536}};
 	struct err e = ERR_INIT;
 	struct buf in = {0};
@@ -130,6 +132,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		 "Content-Length: %zu%s\r\n\r\n",
 		 (int)line, head, n - 1, head + line);
 	buf_put(&in, data + 1, n - 1);
+	struct mcp *mcp = mcp_new(&mo);
+	struct demo *demo = demo_new(loop, NULL);
+	struct gateway_opts o = {.mcp = mcp_service(mcp), .demo = demo_service(demo)};
 	struct gateway *g = gateway_new(loop, &o);
 	gateway_serve(g, &s.d, &s);
 	s.d.ev->data(s.d.ctx, (const uint8_t *)in.p, in.len);
@@ -138,6 +143,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	gateway_drop(g, &s);
 	fuzz_check(s.reset && !s.waiting);
 	gateway_free(g);
+	mcp_free(mcp);
+	demo_free(demo);
 	buf_free(&in);
 	buf_free(&s.out);
 	return 0;

@@ -14,7 +14,7 @@ import floors
 
 FILE_LINES = 500
 FUNCTION_LINES = 80
-CORE_LINES = 4000
+CORE_LINES = 4000  # of code: neither blank nor comment
 SERVER_LINES = 15000
 CORE = ("src/warden/", "src/policy/", "src/door/", "src/gateway/")
 SPDX = "SPDX-License-Identifier: Apache-2.0"
@@ -58,7 +58,7 @@ def code_lines(lines):
 
 
 def check_sizes(files):
-    core = server = code = 0
+    core = server = 0
     for path in files:
         if path.suffix not in (".c", ".h"):
             continue
@@ -69,17 +69,16 @@ def check_sizes(files):
         for start, length in functions(lines):
             if length > FUNCTION_LINES:
                 yield f"{path}:{start}: a function of {length} lines, more than {FUNCTION_LINES}"
+        code = code_lines(lines)
         if path.as_posix().startswith(CORE):
-            core += count
-            code += code_lines(lines)
+            core += code
         if path.parts[0] in ("src", "channels"):
-            server += count
+            server += code
     if core > CORE_LINES:
-        yield f"the trusted core has {core} lines, more than {CORE_LINES}"
+        yield f"the trusted core has {core} lines of code, more than {CORE_LINES}"
     if server > SERVER_LINES:
-        yield f"the server has {server} lines, more than {SERVER_LINES}"
-    print(f"  trusted core {core} of {CORE_LINES} lines ({code} without comments and blank ones), "
-          f"server {server} of {SERVER_LINES}")
+        yield f"the server has {server} lines of code, more than {SERVER_LINES}"
+    print(f"  trusted core {core} of {CORE_LINES} lines of code, server {server} of {SERVER_LINES}")
 
 
 def check_texts(files):

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * A server for the official MCP conformance suite: our gateway on a loopback port, with the tools
+ * A server for the official MCP conformance suite: our gateway and MCP server on a loopback port, with the tools
  * that the suite's scenarios ask for by name. Prints {"port":N} when it listens; ends on SIGTERM or
  * when its standard input ends. Test only.
  */
@@ -10,7 +10,9 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "demo/demo.h"
 #include "gateway/gateway.h"
+#include "mcp/mcp.h"
 #include "runtime/conn.h"
 
 /* A red pixel as PNG, and an empty WAV. */
@@ -134,8 +136,8 @@ int main(int argc, char **argv)
 	struct err e = ERR_INIT;
 	struct server s = {0};
 	int port = 0;
-	struct gateway_opts o = {
-		.base_url = "http://127.0.0.1:1", .tools = tools, .n_tools = ARRAY_LEN(tools)};
+	struct gateway_opts o = {.base_url = "http://127.0.0.1:1"};
+	struct mcp_opts mo = {tools, ARRAY_LEN(tools), NULL};
 	struct log_opts lo = {.fd = 2, .level = LOG_INFO};
 
 	struct secret key = {0};
@@ -151,6 +153,10 @@ int main(int argc, char **argv)
 	s.loop = loop_new(&e);
 	if (!s.loop)
 		die(e.msg);
+	struct mcp *mcp = mcp_new(&mo);
+	struct demo *demo = demo_new(s.loop, NULL);
+	o.mcp = mcp_service(mcp);
+	o.demo = demo_service(demo);
 	s.g = gateway_new(s.loop, &o);
 	struct listener *l = listener_tcp(s.loop, "conformance", &port, on_conn, &s, &e);
 	if (!l)
@@ -165,6 +171,8 @@ int main(int argc, char **argv)
 	watch_free(w);
 	sigwatch_free(sw);
 	gateway_free(s.g);
+	mcp_free(mcp);
+	demo_free(demo);
 	loop_free(s.loop);
 	secret_free(&key);
 	return 0;

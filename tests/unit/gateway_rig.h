@@ -1,123 +1,66 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * What the gateway's tests share: a gateway on a loop with a watchdog, one connection from
- * "inside" (a mem duplex), and records of what the gateway told its owner. Conditions are awaited
- * at turn ends, never by time.
+ * service_rig.h with the gateway between. Behind it, in place of the tools and of the demo model, a
+ * service that answers 200 with its own name, or waits when the path's query is "wait".
  */
 #ifndef CHELA_TESTS_GATEWAY_RIG_H
 #define CHELA_TESTS_GATEWAY_RIG_H
-#include "runtime_fix.h"
-#include "mem_duplex.h"
-#include "base/str.h"
+#include "service_rig.h"
 #include "gateway/gateway.h"
 
-struct rig {
-	struct fix *f;
-	struct gateway *g;
-	struct mem m;
-	struct usage usage; /* of the last call */
-	int usages, refusals;
-	char refused[256]; /* "what: why" of the last one */
-	bool (*done)(struct rig *r);
-	struct turn_hook *hook;
-};
+static char tools_name[] = "the tools", demo_name[] = "the demo model";
+static int stand_in_gone; /* requests that were waiting when their connection ended */
 
-static void rig_usage(void *peer, const struct usage *u)
-{
-	struct rig *r = peer;
-
-	r->usage = *u;
-	r->usages++;
-}
-
-static void rig_refused(void *peer, const char *what, const char *why)
-{
-	struct rig *r = peer;
-
-	r->refusals++;
-	snprintf(r->refused, sizeof(r->refused), "%s: %s", what, why);
-}
-
-static void rig_look(void *ctx)
-{
-	struct rig *r = ctx;
-
-	if (!r->done || !r->done(r))
-		return;
-	r->done = NULL; /* once: a stop after the loop has stopped would stop the next run */
-	loop_stop(r->f->l);
-}
-
-static void rig_nothing(void *ctx maybe_unused)
+static void stand_in_body(void *x maybe_unused, const uint8_t *p maybe_unused,
+			  size_t n maybe_unused)
 {
 }
 
-/* Runs the loop until done(r); the watchdog of the loop fails a test that hangs. */
-static inline void rig_until(struct rig *r, bool (*done)(struct rig *r))
+static void stand_in_end(void *x maybe_unused)
 {
-	if (done(r))
-		return;
-	r->done = done;
-	loop_defer(r->f->l, "rig", rig_nothing, r);
-	loop_run(r->f->l);
-	assert_true(done(r));
 }
 
-/* o: base_url, keys and tools; the rest is set here. */
+static void stand_in_left(void *x maybe_unused)
+{
+	stand_in_gone++;
+}
+
+static const struct http1_handler *stand_in(void *self, void *peer, struct http1 *c,
+					    const struct http1_req *r, void **x)
+{
+	static const struct http1_handler waits = {stand_in_body, stand_in_end, NULL,
+						   stand_in_left};
+
+	assert_non_null(peer);
+	*x = peer;
+	if (streq(r->query, "wait"))
+		return &waits;
+	http1_reply(c, 200, "text/plain", self, strlen(self));
+	return NULL;
+}
+
+static void rig_gateway(struct rig *r)
+{
+	gateway_serve(r->g, &r->m.d, r);
+}
+
+/* o: base_url and keys; the rest is set here. */
 static inline void rig_start(struct rig *r, struct fix *f, struct gateway_opts o)
 {
-	memset(r, 0, sizeof(*r));
-	r->f = f;
+	rig_begin(r, f);
 	o.on_usage = rig_usage;
 	o.on_refused = rig_refused;
+	o.mcp = (struct http1_service){stand_in, tools_name};
+	o.demo = (struct http1_service){stand_in, demo_name};
 	r->g = gateway_new(f->l, &o);
-	r->hook = loop_on_turn_end(f->l, "rig", rig_look, r);
-	mem_init(&r->m);
-	gateway_serve(r->g, &r->m.d, r);
-}
-
-/* Another connection in place of the first one. */
-static inline void rig_again(struct rig *r)
-{
-	mem_close(&r->m);
-	mem_init(&r->m);
-	gateway_serve(r->g, &r->m.d, r);
+	r->serve = rig_gateway;
+	stand_in_gone = 0;
+	r->serve(r);
 }
 
 static inline void rig_stop(struct rig *r)
 {
-	mem_close(&r->m);
+	rig_end(r);
 	gateway_free(r->g);
-	turn_hook_free(r->hook);
-}
-
-static inline const char *rig_out(const struct rig *r)
-{
-	return r->m.out.p ? r->m.out.p : "";
-}
-
-/* A request with a body and its Content-Length. `head`: method, target and extra header lines. */
-static inline void rig_ask(struct rig *r, const char *line, const char *headers, const char *body)
-{
-	_cleanup_free_ char *text = xasprintf("%s HTTP/1.1\r\nHost: 127.0.0.1:2435\r\n%s"
-					      "Content-Length: %zu\r\n\r\n%s",
-					      line, headers, strlen(body), body);
-	buf_reset(&r->m.out);
-	mem_gives(&r->m, text);
-}
-
-/* One whole response with Content-Length or the last chunk is there. */
-static inline bool rig_answered(struct rig *r)
-{
-	const char *end = strstr(rig_out(r), "\r\n\r\n"), *len;
-
-	if (r->m.reset)
-		return true;
-	if (!end)
-		return false;
-	len = strcasestr(rig_out(r), "\r\nContent-Length: ");
-	if (len && len < end)
-		return strlen(end + 4) >= strtoul(len + 18, NULL, 10);
-	return strstr(end, "\r\n0\r\n\r\n") != NULL;
 }
 #endif

@@ -75,9 +75,77 @@ static void routes(void **state)
 	assert_int_equal(r.usages, 0);
 }
 
+/* The tools answer at /mcp always; the demo model at /v1/... only while there is no key. */
+static void services(void **state)
+{
+	static const struct {
+		const char *line, *with_key, *without;
+	} t[] = {
+		{"POST /mcp", "the tools", "the tools"},
+		{"GET /mcp", "the tools", "the tools"},
+		{"DELETE /mcp", "the tools", "the tools"},
+		{"PUT /mcp", "405", "405"},
+		{"POST /mcp/", "404", "404"},
+		{"POST /v1/messages?beta=true", NULL, "the demo model"},
+		{"POST /v1/messages/count_tokens", NULL, "the demo model"},
+		{"GET /v1/models", NULL, "the demo model"},
+		{"GET /v1/messages", "405", "405"},
+		{"POST /v1/complete", "404", "404"},
+		{"HEAD /", "200", "200"},
+	};
+
+	for (int keyed = 0; keyed < 2; keyed++) {
+		struct secret key = {0};
+		struct rig r;
+
+		if (keyed)
+			begin(&r, &key, state);
+		else
+			rig_start(&r, *state, (struct gateway_opts){0});
+		assert_int_equal(gateway_is_demo(r.g), !keyed);
+		for (size_t i = 0; i < ARRAY_LEN(t); i++) {
+			const char *want = keyed ? t[i].with_key : t[i].without;
+
+			if (!want)
+				continue; /* goes to the API: gateway_model.c */
+			rig_ask(&r, t[i].line, "", "");
+			if (!strstr(rig_out(&r), want))
+				fail_msg("%s gave %s", t[i].line, rig_out(&r));
+			rig_again(&r);
+		}
+		rig_stop(&r);
+		secret_free(&key);
+	}
+}
+
+/* A drop ends the connections of that peer and no other, and the service hears of it. */
+static void drop_one_peer(void **state)
+{
+	struct rig r;
+	struct mem other;
+	int peer;
+
+	rig_start(&r, *state, (struct gateway_opts){0});
+	mem_init(&other);
+	gateway_serve(r.g, &other.d, &peer);
+	rig_ask(&r, "POST /mcp?wait", "", "");
+	mem_gives(&other, "GET /v1/models?wait HTTP/1.1\r\nHost: localhost\r\n\r\n");
+	assert_int_equal(stand_in_gone, 0);
+	gateway_drop(r.g, &r);
+	assert_true(r.m.reset);
+	assert_false(other.reset);
+	assert_int_equal(stand_in_gone, 1);
+	gateway_drop(r.g, &peer);
+	assert_true(other.reset);
+	assert_int_equal(stand_in_gone, 2);
+	mem_close(&other);
+	rig_stop(&r);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {FIX_TEST(too_large), FIX_TEST(routes)};
+	const struct CMUnitTest tests[] = {FIX_TEST(too_large), FIX_TEST(routes),
+					   FIX_TEST(services), FIX_TEST(drop_one_peer)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

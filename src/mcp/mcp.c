@@ -7,11 +7,10 @@
  * may do what is the tool's decision by the peer that owns the connection; nothing in a request
  * names a caller.
  */
-#include "gateway/mcp.h"
+#include "mcp/mcp.h"
 #include <string.h>
 #include "base/json_schema.h"
 #include "base/str.h"
-#include "gateway/internal.h"
 
 #define MODERN	     "2026-07-28"
 #define LEGACY	     "2025-11-25"
@@ -31,14 +30,13 @@ enum {
 };
 
 struct mcp {
-	const struct mcp_tool *tools;
-	size_t n;
+	struct mcp_opts o;
 	cJSON **schemas; /* one a tool */
 };
 
 /* One request, from its head to its answer. */
 struct mcp_call {
-	struct gateway *g;
+	struct mcp *mcp;
 	void *peer;
 	struct http1 *c;
 	const struct http1_req *r;
@@ -49,16 +47,15 @@ struct mcp_call {
 	const struct mcp_tool *tool; /* is running */
 };
 
-struct mcp *mcp_new(const struct mcp_tool *tools, size_t n)
+struct mcp *mcp_new(const struct mcp_opts *o)
 {
 	struct mcp *m = xcalloc(1, sizeof(*m));
 	struct err e = ERR_INIT;
 
-	m->tools = tools;
-	m->n = n;
-	m->schemas = xcalloc(n ? n : 1, sizeof(*m->schemas));
-	for (size_t i = 0; i < n; i++) {
-		const char *s = tools[i].input_schema;
+	m->o = *o;
+	m->schemas = xcalloc(o->n_tools + 1, sizeof(*m->schemas));
+	for (size_t i = 0; i < o->n_tools; i++) {
+		const char *s = o->tools[i].input_schema;
 		m->schemas[i] = json_parse(s, strlen(s), JSON_MAX_DEFAULT, &e);
 		if (!cJSON_IsObject(m->schemas[i]))
 			die("an MCP tool's input_schema is no JSON object");
@@ -68,7 +65,7 @@ struct mcp *mcp_new(const struct mcp_tool *tools, size_t n)
 
 void mcp_free(struct mcp *m)
 {
-	for (size_t i = 0; i < m->n; i++)
+	for (size_t i = 0; i < m->o.n_tools; i++)
 		cJSON_Delete(m->schemas[i]);
 	free(m->schemas);
 	free(m);
@@ -165,12 +162,10 @@ static void wrong_version(struct mcp_call *q, const char *asked)
 
 /* --- methods --- */
 
-static cJSON *capabilities(void)
+static void put_server(cJSON *result)
 {
-	cJSON *cap = cJSON_CreateObject();
-
-	cJSON_AddItemToObject(cap, "tools", cJSON_CreateObject());
-	return cap;
+	cJSON_AddObjectToObject(cJSON_AddObjectToObject(result, "capabilities"), "tools");
+	cJSON_AddItemToObject(result, "serverInfo", server_info());
 }
 
 static void cache_hint(cJSON *result)
@@ -185,8 +180,7 @@ static void do_initialize(struct mcp_call *q, const cJSON *params)
 
 	(void)params; /* an older or newer client is offered what we have, and decides */
 	cJSON_AddStringToObject(result, "protocolVersion", LEGACY);
-	cJSON_AddItemToObject(result, "capabilities", capabilities());
-	cJSON_AddItemToObject(result, "serverInfo", server_info());
+	put_server(result);
 	succeed(q, result);
 }
 
@@ -196,8 +190,7 @@ static void do_discover(struct mcp_call *q, const cJSON *params)
 
 	(void)params;
 	cJSON_AddItemToObject(result, "supportedVersions", versions());
-	cJSON_AddItemToObject(result, "capabilities", capabilities());
-	cJSON_AddItemToObject(result, "serverInfo", server_info());
+	put_server(result);
 	cache_hint(result);
 	succeed(q, result);
 }
@@ -210,13 +203,13 @@ static void do_ping(struct mcp_call *q, const cJSON *params)
 
 static void do_tools_list(struct mcp_call *q, const cJSON *params)
 {
-	const struct mcp *m = q->g->mcp;
+	const struct mcp *m = q->mcp;
 	cJSON *result = cJSON_CreateObject();
 	cJSON *list = cJSON_AddArrayToObject(result, "tools");
 
 	(void)params; /* one page: a cursor has nothing to point at */
-	for (size_t i = 0; i < m->n; i++) {
-		const struct mcp_tool *t = &m->tools[i];
+	for (size_t i = 0; i < m->o.n_tools; i++) {
+		const struct mcp_tool *t = &m->o.tools[i];
 		cJSON *j = cJSON_CreateObject();
 		cJSON_AddStringToObject(j, "name", t->name);
 		if (t->title)
@@ -236,12 +229,12 @@ static void do_tools_list(struct mcp_call *q, const cJSON *params)
 
 static void unknown_tool(struct mcp_call *q, const char *name)
 {
-	const struct mcp *m = q->g->mcp;
-	const char **names = xcalloc(m->n + 1, sizeof(*names));
+	const struct mcp *m = q->mcp;
+	const char **names = xcalloc(m->o.n_tools + 1, sizeof(*names));
 	char text[256];
 
-	for (size_t i = 0; i < m->n; i++)
-		names[i] = m->tools[i].name;
+	for (size_t i = 0; i < m->o.n_tools; i++)
+		names[i] = m->o.tools[i].name;
 	const char *near = str_nearest(name, names);
 	snprintf(text, sizeof(text), "Unknown tool: %.100s%s%s%s", name,
 		 near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
@@ -251,7 +244,7 @@ static void unknown_tool(struct mcp_call *q, const char *name)
 
 static void do_tools_call(struct mcp_call *q, const cJSON *params)
 {
-	const struct mcp *m = q->g->mcp;
+	const struct mcp *m = q->mcp;
 	const char *name = params ? json_peek_str(params, "name") : NULL;
 	cJSON *args = params ? cJSON_GetObjectItemCaseSensitive(params, "arguments") : NULL;
 	struct err e = ERR_INIT;
@@ -261,9 +254,9 @@ static void do_tools_call(struct mcp_call *q, const cJSON *params)
 		fail(q, 200, BAD_PARAMS, "params.name: expected the name of a tool");
 		return;
 	}
-	while (i < m->n && !streq(m->tools[i].name, name))
+	while (i < m->o.n_tools && !streq(m->o.tools[i].name, name))
 		i++;
-	if (i == m->n) {
+	if (i == m->o.n_tools) {
 		unknown_tool(q, name);
 		return;
 	}
@@ -275,7 +268,7 @@ static void do_tools_call(struct mcp_call *q, const cJSON *params)
 		fail(q, 200, BAD_PARAMS, text);
 		return;
 	}
-	q->tool = &m->tools[i];
+	q->tool = &m->o.tools[i];
 	q->tool->call(q->peer, q, args);
 }
 
@@ -443,16 +436,18 @@ static bool origin_is_ours(const char *origin)
 	       (str_starts(origin, "https://") && http1_is_local(origin + 8));
 }
 
-const struct http1_handler *mcp_request(struct gconn *k, struct http1 *c, const struct http1_req *r,
-					void **x)
+static const struct http1_handler *on_request(void *self, void *peer, struct http1 *c,
+					      const struct http1_req *r, void **x)
 {
+	struct mcp *m = self;
 	static const struct http1_handler handler = {on_body, on_end, NULL, on_gone};
 	const char *origin = http1_header(r, "origin");
 	const char *type = http1_header(r, "content-type");
 	static const char plain[] = "text/plain; charset=utf-8";
 
 	if (origin && !origin_is_ours(origin)) {
-		gateway_refused(k->g, k->peer, "POST /mcp", "foreign Origin");
+		if (m->o.on_refused)
+			m->o.on_refused(peer, "POST /mcp", "foreign Origin");
 		http1_reply(c, 403, plain, "foreign Origin\n", 15);
 		return NULL;
 	}
@@ -467,13 +462,18 @@ const struct http1_handler *mcp_request(struct gconn *k, struct http1 *c, const 
 		return NULL;
 	}
 	struct mcp_call *q = xcalloc(1, sizeof(*q));
-	q->g = k->g;
-	q->peer = k->peer;
+	q->mcp = m;
+	q->peer = peer;
 	q->c = c;
 	q->r = r;
 	buf_init(&q->body, MCP_BODY_MAX);
 	*x = q;
 	return &handler;
+}
+
+struct http1_service mcp_service(struct mcp *m)
+{
+	return (struct http1_service){on_request, m};
 }
 
 /* --- for the tools --- */

@@ -16,7 +16,7 @@
  * model, and how to get the real one. Small helper requests (one token, or the small model) get a
  * short fixed answer.
  */
-#include "gateway/demo.h"
+#include "demo/plan.h"
 #include <string.h>
 #include "base/str.h"
 

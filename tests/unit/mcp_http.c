@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The MCP endpoint: both eras, every error by a table, calls that answer later or never. */
-#include "gateway_rig.h"
+#include "service_rig.h"
 #include "base/json.h"
+#include "mcp/mcp.h"
 
 #define JSON "Content-Type: application/json\r\nAccept: application/json, text/event-stream\r\n"
 #define NEW  "2026-07-28"
@@ -41,14 +42,22 @@ static const struct mcp_tool tools[] = {
 	{"later", NULL, "Answers later", "{\"type\":\"object\"}", false, later, later_cancelled},
 };
 
+static struct mcp *mcp;
+
 static void begin(struct rig *r, void **state)
 {
+	struct mcp_opts o = {tools, ARRAY_LEN(tools), rig_refused};
+
 	waiting = NULL;
 	cancelled = 0;
-	rig_start(r, *state,
-		  (struct gateway_opts){.base_url = "http://127.0.0.1:1",
-					.tools = tools,
-					.n_tools = ARRAY_LEN(tools)});
+	mcp = mcp_new(&o);
+	rig_start_service(r, *state, mcp_service(mcp));
+}
+
+static void end(struct rig *r)
+{
+	rig_end(r);
+	mcp_free(mcp);
 }
 
 static const struct {
@@ -186,7 +195,7 @@ static void table(void **state)
 		assert_int_equal(r.m.credited, r.m.given);
 	}
 	assert_int_equal(r.refusals, 3); /* the foreign origins */
-	rig_stop(&r);
+	end(&r);
 }
 
 static void other_methods(void **state)
@@ -199,7 +208,7 @@ static void other_methods(void **state)
 	assert_non_null(strstr(rig_out(&r), "\r\nAllow: POST\r\n"));
 	rig_ask(&r, "DELETE /mcp", "", "");
 	assert_true(str_starts(rig_out(&r), "HTTP/1.1 405 "));
-	rig_stop(&r);
+	end(&r);
 }
 
 #define CALL_LATER                                                                                 \
@@ -225,7 +234,7 @@ static void answers_later(void **state)
 	waiting = NULL;
 	assert_non_null(strstr(rig_out(&r), "\"content\":[{\"type\":\"image\",\"data\":\"QQ==\""));
 	assert_int_equal(cancelled, 0);
-	rig_stop(&r);
+	end(&r);
 }
 
 static void dropped_calls(void **state)
@@ -241,30 +250,11 @@ static void dropped_calls(void **state)
 		else if (way == 1)
 			mem_close(&r.m);
 		else if (way == 2)
-			gateway_drop(r.g, &r);
-		rig_stop(&r);
+			http1_abort(r.c);
+		end(&r);
 		assert_int_equal(cancelled, 1);
 		assert_null(waiting);
 	}
-}
-
-/* A drop ends the connections of that peer and no other. */
-static void drop_one_peer(void **state)
-{
-	struct rig r;
-	struct mem other;
-	int peer;
-
-	begin(&r, state);
-	mem_init(&other);
-	gateway_serve(r.g, &other.d, &peer);
-	gateway_drop(r.g, &r);
-	assert_true(r.m.reset);
-	assert_false(other.reset);
-	gateway_drop(r.g, &peer);
-	assert_true(other.reset);
-	mem_close(&other);
-	rig_stop(&r);
 }
 
 static void too_long(void **state)
@@ -279,14 +269,14 @@ static void too_long(void **state)
 	assert_int_equal(r.m.credited, r.m.given);
 	rig_ask(&r, "POST /mcp", LEGACY, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}");
 	assert_true(str_starts(rig_out(&r), "HTTP/1.1 200 "));
-	rig_stop(&r);
+	end(&r);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		FIX_TEST(table),	 FIX_TEST(other_methods), FIX_TEST(answers_later),
-		FIX_TEST(dropped_calls), FIX_TEST(drop_one_peer), FIX_TEST(too_long),
+		FIX_TEST(dropped_calls), FIX_TEST(too_long),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

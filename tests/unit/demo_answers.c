@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The demo model: what it says to what, and that it says it in the API's shape and order. */
-#include "gateway_rig.h"
+#include "service_rig.h"
 #include "base/json.h"
-#include "gateway/demo.h"
+#include "demo/demo.h"
+#include "demo/plan.h"
 
 #define OLDER                                                                                      \
 	"{\"role\":\"user\",\"content\":\"first\"},{\"role\":\"assistant\",\"content\":\"echo\"},"
@@ -158,10 +159,20 @@ static void bounds(void **state maybe_unused)
 	"{\"model\":\"claude-x\",\"max_tokens\":100," TOOLS more ",\"messages\":[" OLDER           \
 	"{\"role\":\"user\",\"content\":\"" text "\"}]}"
 
+static struct demo *demo;
+
 static void begin(struct rig *r, void **state)
 {
-	rig_start(r, *state, (struct gateway_opts){.base_url = "http://127.0.0.1:1"});
-	assert_true(gateway_is_demo(r->g));
+	struct fix *f = *state;
+
+	demo = demo_new(f->l, rig_usage);
+	rig_start_service(r, f, demo_service(demo));
+}
+
+static void end(struct rig *r)
+{
+	rig_end(r);
+	demo_free(demo);
 }
 
 /* The body of a chunked answer, in place. */
@@ -224,7 +235,7 @@ static void stream_order(void **state)
 	assert_string_equal(r.usage.model, "claude-x");
 	assert_int_equal(r.usage.status, 200);
 	assert_true(r.usage.input_tokens > 0 && r.usage.output_tokens > 0);
-	rig_stop(&r);
+	end(&r);
 }
 
 static void whole_message(void **state)
@@ -245,7 +256,7 @@ static void whole_message(void **state)
 	assert_string_not_equal(json_peek_str(j, "content.1.id"), json_peek_str(j, "content.2.id"));
 	assert_string_equal(json_peek_str(j, "stop_reason"), "tool_use");
 	assert_true(json_peek_i64(j, "usage.output_tokens", 0) > 0);
-	rig_stop(&r);
+	end(&r);
 }
 
 static void other_requests(void **state)
@@ -270,7 +281,7 @@ static void other_requests(void **state)
 		assert_int_equal(r.usages, i + 1);
 		assert_int_equal(r.usage.status, 400);
 	}
-	rig_stop(&r);
+	end(&r);
 }
 
 static bool two_ticks(struct rig *r)
@@ -296,11 +307,11 @@ static void slow_answers(void **state)
 		if (way == 0)
 			mem_eof(&r.m);
 		else
-			gateway_drop(r.g, &r);
+			http1_abort(r.c);
 		assert_int_equal(r.usages, 2 + way);
 		rig_again(&r);
 	}
-	rig_stop(&r);
+	end(&r);
 }
 
 int main(void)

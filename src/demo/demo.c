@@ -1,19 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The demo model: the Messages API answered here, when no key is configured, so that a fresh
- * machine shows the whole road without an account. Deterministic: ids come from the request's
- * bytes. What it says is decided in demo_plan.c; this file gives it the API's shape, as a stream in
- * the API's order of events or as one message. It reaches nothing outside.
+ * See demo.h. Deterministic: ids come from the request's bytes. What it says is decided in plan.c;
+ * this file gives it the API's shape, as a stream in the API's order of events or as one message.
  */
-#include "gateway/demo.h"
+#include "demo/demo.h"
 #include <inttypes.h>
 #include <string.h>
 #include "base/clock.h"
 #include "base/str.h"
-#include "gateway/internal.h"
+#include "demo/plan.h"
 
 struct demo {
-	struct gateway *g;
+	struct loop *loop;
+	demo_usage_fn *on_usage;
+};
+
+/* One request, from its head to its answer. */
+struct demo_call {
+	struct demo *demo;
 	void *peer;
 	struct http1 *c;
 	struct buf body;
@@ -26,10 +30,10 @@ struct demo {
 	struct usage u;
 };
 
-static void demo_end(struct demo *d)
+static void demo_end(struct demo_call *d)
 {
-	if (d->messages)
-		gateway_usage(d->g, d->peer, &d->u);
+	if (d->messages && d->demo->on_usage)
+		d->demo->on_usage(d->peer, &d->u);
 	timer_free(d->timer);
 	demo_plan_free(&d->plan);
 	buf_free(&d->body);
@@ -48,7 +52,7 @@ static uint64_t hash(const char *p, size_t n)
 
 /* --- pieces that both forms share --- */
 
-static void put_usage(const struct demo *d, struct buf *b, int64_t out_tokens)
+static void put_usage(const struct demo_call *d, struct buf *b, int64_t out_tokens)
 {
 	buf_putf(b,
 		 "\"usage\":{\"input_tokens\":%" PRId64 ",\"cache_creation_input_tokens\":0,"
@@ -56,7 +60,7 @@ static void put_usage(const struct demo *d, struct buf *b, int64_t out_tokens)
 		 d->u.input_tokens, out_tokens);
 }
 
-static void put_message_head(const struct demo *d, struct buf *b)
+static void put_message_head(const struct demo_call *d, struct buf *b)
 {
 	buf_putf(b,
 		 "\"id\":\"msg_demo_%016" PRIx64 "\",\"type\":\"message\",\"role\":\"assistant\","
@@ -65,7 +69,7 @@ static void put_message_head(const struct demo *d, struct buf *b)
 	json_put_str(b, d->u.model, strlen(d->u.model));
 }
 
-static void put_tool_head(const struct demo *d, struct buf *b, size_t i)
+static void put_tool_head(const struct demo_call *d, struct buf *b, size_t i)
 {
 	buf_putf(b,
 		 "{\"type\":\"tool_use\",\"id\":\"toolu_demo_%016" PRIx64 "_%zu\",\"name\":", d->id,
@@ -73,14 +77,14 @@ static void put_tool_head(const struct demo *d, struct buf *b, size_t i)
 	json_put_str(b, d->plan.tools[i].name, strlen(d->plan.tools[i].name));
 }
 
-static const char *stop_reason(const struct demo *d)
+static const char *stop_reason(const struct demo_call *d)
 {
 	return d->plan.n_tools ? "tool_use" : "end_turn";
 }
 
 /* --- as one message --- */
 
-static void answer_whole(struct demo *d)
+static void answer_whole(struct demo_call *d)
 {
 	struct buf b = {0};
 	struct http1 *c = d->c;
@@ -115,7 +119,7 @@ static void put_event(struct buf *b, const char *type)
 	buf_putf(b, "event: %s\ndata: {\"type\":\"%s\"", type, type);
 }
 
-static void put_delta(struct demo *d, struct buf *b, size_t index, const char *type,
+static void put_delta(struct demo_call *d, struct buf *b, size_t index, const char *type,
 		      const char *key, const char *p, size_t n)
 {
 	put_event(b, "content_block_delta");
@@ -126,7 +130,7 @@ static void put_delta(struct demo *d, struct buf *b, size_t index, const char *t
 }
 
 /* In several deltas, as the API does: at least 24 bytes each, at most about 400 of them. */
-static void put_deltas(struct demo *d, struct buf *b, size_t index, const char *type,
+static void put_deltas(struct demo_call *d, struct buf *b, size_t index, const char *type,
 		       const char *key, const char *p, size_t n)
 {
 	size_t step = n / 400 > 24 ? n / 400 : 24;
@@ -139,7 +143,7 @@ static void put_deltas(struct demo *d, struct buf *b, size_t index, const char *
 	}
 }
 
-static bool has_text(const struct demo *d)
+static bool has_text(const struct demo_call *d)
 {
 	return d->plan.text.len || d->plan.slow_n;
 }
@@ -151,7 +155,7 @@ static void put_block_stop(struct buf *b, size_t index)
 }
 
 /* Up to and with the text, but not its end. */
-static void put_begin(struct demo *d, struct buf *b)
+static void put_begin(struct demo_call *d, struct buf *b)
 {
 	put_event(b, "message_start");
 	buf_puts(b, ",\"message\":{");
@@ -169,7 +173,7 @@ static void put_begin(struct demo *d, struct buf *b)
 		put_deltas(d, b, 0, "text_delta", "text", d->plan.text.p, d->plan.text.len);
 }
 
-static void put_rest(struct demo *d, struct buf *b)
+static void put_rest(struct demo_call *d, struct buf *b)
 {
 	size_t index = has_text(d) ? 1 : 0;
 
@@ -194,7 +198,7 @@ static void put_rest(struct demo *d, struct buf *b)
 	buf_puts(b, "}\n\n");
 }
 
-static void finish_stream(struct demo *d, struct buf *b)
+static void finish_stream(struct demo_call *d, struct buf *b)
 {
 	struct http1 *c = d->c;
 
@@ -208,7 +212,7 @@ static void finish_stream(struct demo *d, struct buf *b)
 
 static void on_tick(void *ctx)
 {
-	struct demo *d = ctx;
+	struct demo_call *d = ctx;
 	struct buf b = {0};
 	char text[32];
 
@@ -228,7 +232,7 @@ static void on_tick(void *ctx)
 	buf_free(&b);
 }
 
-static void answer_stream(struct demo *d)
+static void answer_stream(struct demo_call *d)
 {
 	static const struct http_header h[] = {{"Content-Type", "text/event-stream; charset=utf-8"},
 					       {"Cache-Control", "no-cache"}};
@@ -244,7 +248,7 @@ static void answer_stream(struct demo *d)
 		return;
 	}
 	if (http1_write(d->c, b.p, b.len) == 0) {
-		d->timer = timer_new(d->g->loop, "demo slow answer", on_tick, d);
+		d->timer = timer_new(d->demo->loop, "demo slow answer", on_tick, d);
 		timer_start(d->timer, d->plan.slow_ms, d->plan.slow_ms ? d->plan.slow_ms : 1);
 	}
 	buf_free(&b);
@@ -252,7 +256,7 @@ static void answer_stream(struct demo *d)
 
 /* --- the request --- */
 
-static void count_tokens(struct demo *d)
+static void count_tokens(struct demo_call *d)
 {
 	char text[64];
 	struct http1 *c = d->c;
@@ -262,18 +266,18 @@ static void count_tokens(struct demo *d)
 	http1_reply(c, 200, "application/json", text, strlen(text));
 }
 
-static void bad_request(struct demo *d, int status, const char *type, const char *text)
+static void bad_request(struct demo_call *d, int status, const char *type, const char *text)
 {
 	struct http1 *c = d->c;
 
 	d->u.status = status;
-	gateway_api_error(c, status, type, text);
+	model_api_error(c, status, type, text);
 	demo_end(d);
 }
 
 static void on_end(void *x)
 {
-	struct demo *d = x;
+	struct demo_call *d = x;
 	int64_t t0 = clock_mono(&clock_system);
 	struct err e = ERR_INIT;
 	_cleanup_json_ cJSON *req =
@@ -301,7 +305,7 @@ static void on_end(void *x)
 
 static void on_body(void *x, const uint8_t *p, size_t n)
 {
-	struct demo *d = x;
+	struct demo_call *d = x;
 	struct err e = ERR_INIT;
 
 	http1_consumed(d->c, n);
@@ -314,8 +318,8 @@ static void on_gone(void *x)
 	demo_end(x);
 }
 
-const struct http1_handler *demo_request(struct gconn *k, struct http1 *c,
-					 const struct http1_req *r, void **x)
+static const struct http1_handler *on_request(void *self, void *peer, struct http1 *c,
+					      const struct http1_req *r, void **x)
 {
 	static const struct http1_handler handler = {on_body, on_end, NULL, on_gone};
 	static const char models[] =
@@ -324,18 +328,37 @@ const struct http1_handler *demo_request(struct gconn *k, struct http1 *c,
 		"\"last_id\":\"chela-demo\",\"has_more\":false}";
 
 	if (!streq(r->method, "POST")) {
-		bool list = streq(r->method, "GET");
+		bool list = streq(r->method, "GET"); /* not HEAD, the client's warm-up */
 		http1_reply(c, 200, list ? "application/json" : NULL, models,
 			    list ? strlen(models) : 0);
 		return NULL;
 	}
-	struct demo *d = xcalloc(1, sizeof(*d));
-	d->g = k->g;
-	d->peer = k->peer;
+	struct demo_call *d = xcalloc(1, sizeof(*d));
+	d->demo = self;
+	d->peer = peer;
 	d->c = c;
 	d->messages = streq(r->path, "/v1/messages");
 	d->u.demo = true;
 	buf_init(&d->body, (size_t)MODEL_BODY_MAX);
 	*x = d;
 	return &handler;
+}
+
+struct demo *demo_new(struct loop *l, demo_usage_fn *on_usage)
+{
+	struct demo *d = xcalloc(1, sizeof(*d));
+
+	d->loop = l;
+	d->on_usage = on_usage;
+	return d;
+}
+
+void demo_free(struct demo *d)
+{
+	free(d);
+}
+
+struct http1_service demo_service(struct demo *d)
+{
+	return (struct http1_service){on_request, d};
 }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * What the demo model decided to say to one request of the Messages API. Pure: the same request
- * always gives the same plan. The little language is described at the top of demo_plan.c.
+ * always gives the same plan. The little language is described at the top of plan.c.
  */
-#ifndef CHELA_GATEWAY_DEMO_H
-#define CHELA_GATEWAY_DEMO_H
+#ifndef CHELA_DEMO_PLAN_H
+#define CHELA_DEMO_PLAN_H
 #include <stdbool.h>
 #include <stdint.h>
 #include "base/json.h"
