@@ -9,6 +9,7 @@
 #include <string.h>
 #include "admin/control.h"
 #include "base/log.h"
+#include "base/pages.h"
 #include "base/str.h"
 #include "serve.h"
 #include "warden/powers.h"
@@ -150,6 +151,7 @@ int front_run(const struct config *cfg, int warden_fd, int ready_fd)
 		log_info("serve", "ready", "version=%s home=%s model=%s", CHELA_VERSION, cfg->home,
 			 router_is_demo(f.router) ? "demo" : cfg->model_base_url);
 		tell_ready(ready_fd);
+		pages_give_back();
 		loop_run(f.loop);
 	}
 	unwire(&f);

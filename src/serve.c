@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <time.h>
 #include "base/log.h"
+#include "base/pages.h"
 #include "base/str.h"
 #include "warden/warden.h"
 
@@ -142,6 +143,7 @@ static int supervise(const struct config *cfg, int ready_fd)
 	for (;;) {
 		if (start(cfg, &ready_fd, &g, &e) < 0)
 			return cli_fail(&e);
+		pages_give_back(); /* all it does from here on is wait */
 		status = watch(&g, &set);
 		if (status >= 0)
 			return status;

@@ -12,6 +12,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include "base/log.h"
+#include "base/pages.h"
 #include "base/str.h"
 #include "warden/powers.h"
 #include "warden/sandbox.h"
@@ -156,6 +157,10 @@ void warden_probed(struct warden_process *w, const struct err *why)
 			loop_stop(w->loop);
 		return;
 	}
+	/* The HTTP library has set itself up by now, with 2 MB of TLS that nobody asks for here. */
+	if (!w->started)
+		pages_give_back();
+	w->started = true;
 	if (!why) {
 		admit_soon(w);
 		return;

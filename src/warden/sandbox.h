@@ -103,6 +103,7 @@ struct warden_process {
 	struct probe *probe; /* probe.c */
 	uid_t agent_uid;
 	char run[37];	/* UUID of this process's life, a label of its containers */
+	bool started;	/* the first look at the engine is over */
 	bool closing;	/* the server is gone: stop everything, then end */
 	bool made;	/* a container was asked for: there is something to remove */
 	bool admitting; /* warden_admit is on its way */

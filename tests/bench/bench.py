@@ -68,7 +68,7 @@ def warm():
         c.engine_ready()
         c.say("hello")
         values = [c.say(f"hello {n}")[1] for n in range(20)]
-        pss, private = s.memory_kb()
+        pss, private, _ = s.memory_kb()
     yield "warm_reply_ms", statistics.median(values), "ms"
     yield "server_pss_mb", pss / 1024, "MiB"
     yield "server_private_mb", private / 1024, "MiB"
@@ -103,7 +103,7 @@ def pump(client, total, window=200):
 
 def handoff():
     """Message on the control socket to line on the agent's stdin, one at a time; then 100,000
-    messages, and what they leave behind in the server's private memory."""
+    messages, and what they leave behind in the memory that the server has written to."""
     rig.need_engine()
     with rig.agent_image() as lock, Server("handoff", lock) as s, Client(s) as c:
         c.engine_ready()
@@ -118,11 +118,11 @@ def handoff():
         yield "handoff_p50_ms", percentile(values, 0.5), "ms"
         yield "handoff_p99_ms", percentile(values, 0.99), "ms"
         pump(c, 10_000)
-        before = s.memory_kb()[1]
+        before = s.memory_kb()[2]
         begun = time.monotonic()
         pump(c, 90_000)
         rate = 90_000 / (time.monotonic() - begun)
-        after = s.memory_kb()[1]
+        after = s.memory_kb()[2]
     yield "growth_100k_mb", (after - before) / 1024, "MiB"
     yield "intake_per_s", rate, "1/s"
 
@@ -153,7 +153,7 @@ def main():
     rig.WORK.mkdir(parents=True, exist_ok=True)
     rows, failed, begun = [], 0, time.monotonic()
     print(f"load before: {os.getloadavg()[0]:.2f} on {os.cpu_count()} cores "
-          "(figures are of use on a quiet machine)")
+          f"(figures are of use on a quiet machine); processes of other servers: {rig.others()}")
     for name in opts.steps or STEPS:
         try:
             for row in map(lambda r: row_of(*r), STEPS[name]()):
