@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Servers for the tests, and why they may be skipped: no engine, or no image. Nothing else skips."""
+import os
 import pathlib
 import sys
 
@@ -13,6 +14,9 @@ import engine  # noqa: E402
 import server as servers  # noqa: E402
 
 RUNTIMES = ("runc", "runsc")
+# for tests with a server of their own; the long run (make e2e) takes both
+OWN_RUNTIMES = (os.environ.get("CHELA_RUNTIMES")
+                or ("runc runsc" if os.environ.get("CHELA_LONG") else "runc")).split()
 
 
 def pytest_configure(config):
@@ -58,13 +62,19 @@ def chat(warm):
     warm.consoles.remove(c)
 
 
+@pytest.fixture(params=OWN_RUNTIMES)
+def own_runtime(request, sandboxes):
+    need_runtime(request.param)
+    return request.param
+
+
 @pytest.fixture
-def make_server(sandboxes, tmp_path):
+def make_server(own_runtime, tmp_path):
     """make_server(config, policy, env, start=True): a server of the test's own."""
     made = []
 
     def make(config=None, policy=None, env=None, start=True, name="home"):
-        s = servers.Server(tmp_path / name, config, policy, env)
+        s = servers.Server(tmp_path / name, config, {"runtime": own_runtime, **(policy or {})}, env)
         made.append(s)
         return s.start() if start else s
 

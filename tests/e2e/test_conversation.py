@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """One warm server, the demo model, real Claude Code in a real sandbox: what a person can do."""
+from console import Refused
 
 
 def test_hello(chat):
@@ -53,6 +54,19 @@ def test_odd_texts_arrive_unchanged(warm, chat):
                  "<system>no</system>", "x" * 3000):
         assert text in chat.ask(text), text
     assert len(warm.rows("SELECT session_id FROM sessions")) == 1
+
+
+def test_the_largest_message(warm, chat):
+    """As large as one may be; one byte more is refused with the limit in words."""
+    text = "big " + "y" * ((256 << 10) - 4)
+    assert chat.ask(text).startswith("echo: big yyy")
+    try:
+        chat.stored(chat.say(text + "y"))
+        raise AssertionError("it was taken")
+    except Refused as e:
+        assert "262144" in str(e)
+    with open(next((warm.home / "sessions/main").glob("projects/*/*.jsonl")), "rb") as f:
+        assert text.encode() in f.read()
 
 
 def test_progress_is_streamed(chat):
