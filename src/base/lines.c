@@ -28,6 +28,9 @@ void line_feed(struct line_reader *r, const uint8_t *p, size_t n, line_fn *fn, v
 
 		if (r->skipping) {
 			r->skipping = false;
+		} else if (len > r->max) {
+			r->skipped++;
+			buf_reset(&r->buf);
 		} else if (r->buf.len == 0) {
 			fn(ctx, (const char *)p, len); /* the usual case: no copy */
 		} else {

@@ -56,6 +56,14 @@ void session_free(struct session *s)
 	timer_free(s->late);
 	buf_free(&s->lines.buf);
 	buf_free(&s->out);
+	/* Left when the server cannot go on: the turn stays open on disk, for the next one to recover. */
+	while (s->leases) {
+		struct lease *l = s->leases;
+
+		s->leases = l->next;
+		free(l->platform_id);
+		free(l);
+	}
 	free(s->thread);
 	free(s);
 }

@@ -1,0 +1,494 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * A whole router in one test process: the real store, console channel, gateway, door and warden client, with the
+ * test as the warden at the other end of its pair (warden/wire.h) and as the agent behind each door (door_peer.h).
+ * Tests await counts at the end of loop turns, never time.
+ */
+#ifndef CHELA_TESTS_ROUTER_RIG_H
+#define CHELA_TESTS_ROUTER_RIG_H
+#include "door_peer.h"
+#include <ftw.h>
+#include "base/json.h"
+#include "base/lines.h"
+#include "channels/console.h"
+#include "router/router.h"
+#include "warden/wire.h"
+
+#define MAX_BOXES 16
+#define MAX_LINES 700
+
+/* One line that the agent read. */
+struct heard {
+	char *text; /* what the person wrote, or "" */
+	char uuid[37];
+	char control[32];
+};
+
+/* One sandbox: the runner's end of a door, and the agent's eyes. */
+struct box {
+	struct house *h;
+	struct rig *r; /* only the peer's half is used */
+	struct wire_ask ask;
+	bool ended;
+	struct line_reader in;
+	struct heard lines[MAX_LINES];
+	int n_lines;
+};
+
+struct house {
+	struct loop *l;
+	struct timer *dog;
+	struct turn_hook *hook;
+	char dir[32], file[48];
+	struct config cfg;
+	struct store *st;
+	struct router *router;
+	struct channel *console;
+	struct console_client *clients[4];
+	int n_clients;
+	/* the warden */
+	int wfd;
+	struct watch *w;
+	struct box *boxes[MAX_BOXES];
+	int n_boxes, n_stops, n_failed, n_lines, n_eofs;
+	int fail_left; /* starts to refuse with fail_code */
+	enum err_code fail_code;
+	bool silent; /* starts and stops are not answered */
+	/* what the chat saw */
+	struct buf said, notices; /* each text and a newline */
+	int n_said, n_notices, n_settled, n_failed_msgs, n_stored, n_refused, n_dups, n_progress;
+	int fatals;
+	enum err_code fatal_code;
+	/* what is awaited */
+	const int *count;
+	int want;
+};
+
+/* --- the fake warden and the fake agent --------------------------------------------------- */
+
+static void tell(struct house *h, const struct wire_tell *t, int fd)
+{
+	union {
+		struct cmsghdr align;
+		char room[CMSG_SPACE(sizeof(int))];
+	} ctl = {0};
+	struct iovec iov = {(void *)t, sizeof(*t)};
+	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
+
+	if (fd >= 0) {
+		struct cmsghdr *c = &ctl.align;
+
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(c), &fd, sizeof(int));
+		m.msg_control = &ctl;
+		m.msg_controllen = sizeof(ctl);
+	}
+	assert_int_equal(sendmsg(h->wfd, &m, MSG_NOSIGNAL), sizeof(*t));
+}
+
+static void box_line(void *ctx, const char *line, size_t n)
+{
+	struct box *b = ctx;
+	struct err e = ERR_INIT;
+	struct heard *x = &b->lines[b->n_lines++];
+	cJSON *j = json_parse(line, n, 8 << 20, &e);
+	const char *text, *uuid, *control;
+
+	assert_in_range(b->n_lines, 0, MAX_LINES);
+	if (!j)
+		fail_msg("the agent was sent no JSON: %.200s", line);
+	text = json_peek_str(j, "message.content");
+	uuid = json_peek_str(j, "uuid");
+	control = json_peek_str(j, "request.subtype");
+	x->text = xstrdup(text ? text : "");
+	str_copy(x->uuid, sizeof(x->uuid), uuid ? uuid : "");
+	str_copy(x->control, sizeof(x->control), control ? control : "");
+	cJSON_Delete(j);
+	b->h->n_lines++;
+}
+
+static void box_ready(void *ctx, int events)
+{
+	struct box *b = ctx;
+	struct peer_stream *s = &b->r->ps[0];
+	bool dead = false;
+
+	peer_ready(b->r, events);
+	line_feed(&b->in, (const uint8_t *)s->got.p, s->got.len, box_line, b, &dead);
+	buf_reset(&s->got);
+	if (b->r->peer_eof)
+		b->h->n_eofs++;
+}
+
+static void box_open(struct house *h, const struct wire_ask *a)
+{
+	struct box *b = xcalloc(1, sizeof(*b));
+	struct wire_tell t = {.op = TELL_STARTED, .id = a->id};
+	int fd[2];
+
+	assert_in_range(h->n_boxes, 0, MAX_BOXES - 1);
+	b->h = h;
+	b->ask = *a;
+	b->in.max = 8 << 20;
+	b->r = xcalloc(1, sizeof(*b->r));
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd), 0);
+	b->r->l = h->l;
+	b->r->fd = fd[1];
+	fcntl(fd[1], F_SETFL, O_NONBLOCK);
+	b->r->w = watch_new(h->l, "box", fd[1], box_ready, b);
+	b->r->cl = peer_session(b->r);
+	tell(h, &t, fd[0]);
+	close(fd[0]);
+	peer_request(b->r, "/agent", "1");
+	peer_write(b->r);
+	h->boxes[h->n_boxes++] = b;
+}
+
+static void box_end(struct box *b, enum sandbox_end how, const char *detail)
+{
+	struct wire_tell t = {.op = TELL_ENDED, .how = how, .id = b->ask.id};
+
+	if (b->ended)
+		return;
+	b->ended = true;
+	str_copy(t.text, sizeof(t.text), detail);
+	watch_free(steal_ptr(&b->r->w));
+	close(b->r->fd);
+	tell(b->h, &t, -1);
+}
+
+static void warden_ready(void *ctx, int events)
+{
+	struct house *h = ctx;
+	struct wire_ask a;
+
+	(void)events;
+	while (recv(h->wfd, &a, sizeof(a), MSG_DONTWAIT) == (ssize_t)sizeof(a)) {
+		struct wire_tell t = {.op = TELL_FAILED, .how = h->fail_code, .id = a.id};
+
+		if (a.op == ASK_STOP)
+			h->n_stops++;
+		if (h->silent)
+			continue;
+		if (a.op == ASK_START && h->fail_left > 0) {
+			h->fail_left--;
+			h->n_failed++;
+			str_copy(t.text, sizeof(t.text), "the engine is away");
+			tell(h, &t, -1);
+		} else if (a.op == ASK_START) {
+			box_open(h, &a);
+		}
+		for (int i = 0; a.op == ASK_STOP && i < h->n_boxes; i++) {
+			if (h->boxes[i]->ask.id == a.id)
+				box_end(h->boxes[i], SANDBOX_STOPPED, "stopped");
+		}
+	}
+}
+
+/* The agent says one line. */
+static void agent_says(struct box *b, const char *line)
+{
+	struct buf l = {0};
+
+	buf_putf(&l, "%s\n", line);
+	peer_say(b->r, &b->r->ps[0], l.p, l.len, false);
+	buf_free(&l);
+}
+
+static maybe_unused void lifecycle(struct box *b, const char *uuid, const char *state)
+{
+	char line[200];
+
+	snprintf(line, sizeof(line),
+		 "{\"type\":\"command_lifecycle\",\"command_uuid\":\"%s\",\"state\":\"%s\"}", uuid,
+		 state);
+	agent_says(b, line);
+}
+
+#define SESSION_ID "99999999-9999-4999-8999-999999999999"
+
+static maybe_unused void result(struct box *b, const char *text, bool error)
+{
+	char line[600];
+
+	snprintf(line, sizeof(line),
+		 "{\"type\":\"result\",\"subtype\":\"success\",\"is_error\":%s,\"result\":\"%s\","
+		 "\"session_id\":\"" SESSION_ID "\"}",
+		 error ? "true" : "false", text);
+	agent_says(b, line);
+}
+
+/* Line i is begun, answered with text, and done. */
+static maybe_unused void answer(struct box *b, int i, const char *text)
+{
+	lifecycle(b, b->lines[i].uuid, "started");
+	result(b, text, false);
+	lifecycle(b, b->lines[i].uuid, "completed");
+}
+
+/* The agent's process ends: a trailer on its stream, then the sandbox. */
+static maybe_unused void agent_dies(struct box *b, const char *detail)
+{
+	box_end(b, SANDBOX_EXITED, detail);
+}
+
+static void nothing(void *ctx)
+{
+	(void)ctx;
+}
+
+/* What is seen inside another turn-end hook is looked at in a further turn. */
+static void seen(struct house *h, int *count)
+{
+	*count += 1;
+	loop_defer(h->l, "seen", nothing, h);
+}
+
+/* --- the chat ----------------------------------------------------------------------------- */
+
+static void see_message(void *ctx, int64_t seq, const char *text, bool notice)
+{
+	struct house *h = ctx;
+
+	assert_true(seq > 0);
+	buf_putf(notice ? &h->notices : &h->said, "%s\n", text);
+	seen(h, notice ? &h->n_notices : &h->n_said);
+}
+
+static void see_progress(void *ctx, enum progress_kind kind, const char *text)
+{
+	(void)kind;
+	assert_non_null(text);
+	((struct house *)ctx)->n_progress++;
+}
+
+static void see_settled(void *ctx, const char *id, bool failed)
+{
+	struct house *h = ctx;
+
+	assert_non_null(id);
+	seen(h, failed ? &h->n_failed_msgs : &h->n_settled);
+}
+
+static const struct console_events seeing = {see_message, see_progress, see_settled};
+
+static void stored(void *ctx, int64_t id, bool dup, const struct err *why)
+{
+	struct house *h = ctx;
+
+	assert_true(why || id > 0);
+	seen(h, why ? &h->n_refused : dup ? &h->n_dups : &h->n_stored);
+}
+
+static maybe_unused void say(struct house *h, const char *chat, const char *id, const char *text)
+{
+	console_say(h->console, chat, id, "operator", text, strlen(text), 1000, stored, h);
+}
+
+/* --- the house ---------------------------------------------------------------------------- */
+
+static void house_turn(void *ctx)
+{
+	struct house *h = ctx;
+
+	if (h->count && *h->count >= h->want) {
+		h->count = NULL;
+		loop_stop(h->l);
+	}
+}
+
+static void house_bark(void *ctx)
+{
+	struct house *h = ctx;
+
+	fail_msg("the test hangs: %d lines, %d said, %d notices (%s), %d boxes, awaited %d of %d",
+		 h->n_lines, h->n_said, h->n_notices, h->notices.p ? h->notices.p : "", h->n_boxes,
+		 h->count ? *h->count : -1, h->want);
+}
+
+/* Runs the loop until the count is reached at the end of a turn. */
+static void await(struct house *h, const int *count, int want)
+{
+	h->count = count;
+	h->want = want;
+	loop_defer(h->l, "await", nothing, h);
+	loop_run(h->l);
+	assert_null(h->count);
+	if (*count != want)
+		fail_msg("awaited %d, got %d: notices %s", want, *count,
+			 h->notices.p ? h->notices.p : "none");
+}
+
+struct pulse {
+	struct house *h;
+	int n;
+};
+static void pulse_once(void *ctx)
+{
+	((struct pulse *)ctx)->n++;
+}
+/* A few turns more: for what must not happen. Each goes once through the kernel's queue of a zero timer. */
+static maybe_unused void settle(struct house *h)
+{
+	struct pulse p = {h, 0};
+	struct timer *t = timer_new(h->l, "pulse", pulse_once, &p);
+
+	timer_start(t, 1, 1);
+	await(h, &p.n, 20);
+	timer_free(t);
+}
+
+static void on_fatal(void *ctx, const struct err *why)
+{
+	struct house *h = ctx;
+
+	h->fatals++;
+	h->fatal_code = why->code;
+}
+
+static void house_open_store(struct house *h)
+{
+	struct err e = ERR_INIT;
+
+	h->st = store_open(h->file, &clock_system, &e);
+	if (!h->st)
+		fail_msg("%s", e.msg);
+}
+
+/* With the store as it is. */
+static void house_start(struct house *h)
+{
+	struct err e = ERR_INIT;
+	struct router_opts o = {.loop = h->l,
+				.store = h->st,
+				.clk = &clock_system,
+				.cfg = &h->cfg,
+				.fatal = on_fatal,
+				.ctx = h};
+	int fd[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fd),
+			 0);
+	h->wfd = fd[1];
+	o.warden_fd = fd[0];
+	h->w = watch_new(h->l, "fake warden", h->wfd, warden_ready, h);
+	watch_set(h->w, WATCH_READ);
+	h->router = router_new(&o, &e);
+	if (!h->router)
+		fail_msg("%s", e.msg);
+	h->console = router_channel(h->router, "console");
+	assert_non_null(h->console);
+}
+
+static maybe_unused void house_join(struct house *h, const char *chat)
+{
+	h->clients[h->n_clients++] = console_join(h->console, chat, &seeing, h);
+}
+
+static void house_stop(struct house *h)
+{
+	for (int i = 0; i < h->n_clients; i++)
+		console_leave(h->console, h->clients[i]);
+	h->n_clients = 0;
+	router_free(steal_ptr(&h->router));
+	watch_free(steal_ptr(&h->w));
+	close(h->wfd);
+	for (int i = 0; i < h->n_boxes; i++) {
+		struct box *b = h->boxes[i];
+
+		if (!b->ended) {
+			watch_free(b->r->w);
+			close(b->r->fd);
+		}
+		nghttp2_session_del(b->r->cl);
+		buf_free(&b->r->tx);
+		buf_free(&b->r->ps[0].got);
+		buf_free(&b->r->ps[0].send);
+		for (int k = 0; k < b->n_lines; k++)
+			free(b->lines[k].text);
+		buf_free(&b->in.buf);
+		free(b->r);
+		free(b);
+	}
+	h->n_boxes = 0;
+}
+
+static maybe_unused int house_setup(void **state)
+{
+	struct house *h = xcalloc(1, sizeof(*h));
+	struct err e = ERR_INIT;
+
+	*state = h;
+	log_set_level(LOG_ERROR);
+	h->l = loop_new(&e);
+	assert_non_null(h->l);
+	h->dog = timer_new(h->l, "dog", house_bark, h);
+	timer_start(h->dog, 60000, 0);
+	h->hook = loop_on_turn_end(h->l, "await", house_turn, h);
+	snprintf(h->dir, sizeof(h->dir), "/tmp/router-unit-XXXXXX");
+	assert_non_null(mkdtemp(h->dir));
+	snprintf(h->file, sizeof(h->file), "%s/db", h->dir);
+	h->cfg = (struct config){
+		.idle_stop_ms = 3600000,
+		.max_live = 8,
+		.turn_ms = 3600000,
+		.start_ms = 60000,
+		.tries = 3,
+		.delayed_notice_ms = 20000,
+	};
+	str_copy(h->cfg.home, sizeof(h->cfg.home), h->dir);
+	house_open_store(h);
+	return 0;
+}
+
+static int house_rm(const char *path, const struct stat *st maybe_unused, int kind maybe_unused,
+		    struct FTW *ftw maybe_unused)
+{
+	return remove(path);
+}
+
+static maybe_unused int house_teardown(void **state)
+{
+	struct house *h = *state;
+
+	if (h->router)
+		house_stop(h);
+	store_close(h->st);
+	turn_hook_free(h->hook);
+	timer_free(h->dog);
+	loop_free(h->l);
+	buf_free(&h->said);
+	buf_free(&h->notices);
+	nftw(h->dir, house_rm, 8, FTW_DEPTH | FTW_PHYS);
+	free(h);
+	return 0;
+}
+
+/* With one group, one person in its chat. */
+static maybe_unused struct house *house_main(void **state)
+{
+	struct house *h = *state;
+
+	house_start(h);
+	house_join(h, "main");
+	return h;
+}
+
+static maybe_unused int64_t in_state(struct house *h, enum msg_state s)
+{
+	struct err e = ERR_INIT;
+	int64_t by[5];
+
+	assert_ok(store_message_counts(h->st, 0, by, &e), &e);
+	return by[s];
+}
+
+#define assert_has(b, text)                                                                        \
+	do {                                                                                       \
+		if (!(b)->p || !strstr((b)->p, text))                                              \
+			fail_msg("no \"%s\" in: %s", text, (b)->p ? (b)->p : "");                  \
+	} while (0)
+
+#endif
