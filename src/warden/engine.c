@@ -28,26 +28,6 @@ void engine_fini(struct engine *g)
 	g->http = NULL;
 }
 
-struct http_call *engine_call(struct engine *g, const char *method, const char *path,
-			      const char *body, http_fetch_fn *fn, void *ctx, struct err *e)
-{
-	static const struct http_header json = {"content-type", "application/json"};
-	char url[512];
-	struct http_spec s = {.method = method, .url = url, .total_ms = CALL_MS};
-
-	if ((size_t)snprintf(url, sizeof(url), "http://docker%s", path) >= sizeof(url)) {
-		err_set(e, E_BUG, "engine call too long");
-		return NULL;
-	}
-	if (body) {
-		s.headers = &json;
-		s.n_headers = 1;
-		s.body = body;
-		s.body_len = strlen(body);
-	}
-	return http_fetch(g->http, &s, ANSWER_MAX, fn, ctx, e);
-}
-
 /* Why nobody answers, with the fix: found out by connecting once more by hand. */
 static int no_answer(const struct engine *g, const struct err *why, struct err *e)
 {
@@ -68,12 +48,11 @@ static int no_answer(const struct engine *g, const struct err *why, struct err *
 		       g->socket_path, strerror(errnum));
 }
 
-int engine_result(const struct engine *g, int status, const char *body, size_t n,
-		  const struct err *why, struct err *e)
+static int judge(const struct engine *g, int status, const char *body, size_t n,
+		 const struct err *why, struct err *e)
 {
 	_cleanup_json_ cJSON *j = NULL;
 	struct err bad = ERR_INIT;
-	const char *msg = NULL;
 	enum err_code code = status == 404 ? E_GONE : status < 500 ? E_INVAL : E_TEMP;
 
 	if (why)
@@ -81,27 +60,68 @@ int engine_result(const struct engine *g, int status, const char *body, size_t n
 	if (status >= 200 && status < 300)
 		return 0;
 	j = json_parse(body, n, ANSWER_MAX, &bad);
-	if (j)
-		msg = json_peek_str(j, "message");
+	const char *msg = j ? json_peek_str(j, "message") : NULL;
 	return err_set(e, code, "the Docker engine says %d: %.180s", status,
 		       msg ? msg : "(no message)");
 }
 
-int engine_info(const char *body, size_t n, struct warden_status *s, struct err *e)
+static void on_answer(void *ctx, int status, const char *body, size_t n, const struct err *why)
 {
-	_cleanup_json_ cJSON *j = json_parse(body, n, ANSWER_MAX, e);
-	const char *version;
-	const cJSON *it;
+	struct engine_call *c = ctx;
+	_cleanup_json_ cJSON *j = NULL;
+	struct err e = ERR_INIT;
+	bool ok = judge(c->g, status, body, n, why, &e) == 0;
+
+	c->http = NULL;
+	if (ok && n && !(j = json_parse(body, n, ANSWER_MAX, &e))) {
+		ok = false;
+		err_wrap(&e, "reading the Docker engine's answer");
+		e.code = E_TEMP;
+	}
+	c->fn(c->ctx, status, j, ok ? NULL : &e);
+}
+
+int engine_call(const struct engine *g, struct engine_call *c, const char *method, const char *path,
+		const char *body, engine_fn *fn, void *ctx, struct err *e)
+{
+	static const struct http_header json = {"content-type", "application/json"};
+	char url[512];
+	struct http_spec s = {.method = method, .url = url, .total_ms = CALL_MS};
+
+	if ((size_t)snprintf(url, sizeof(url), "http://docker%s", path) >= sizeof(url))
+		return err_set(e, E_BUG, "engine call too long");
+	if (body) {
+		s.headers = &json;
+		s.n_headers = 1;
+		s.body = body;
+		s.body_len = strlen(body);
+	}
+	*c = (struct engine_call){g, NULL, fn, ctx};
+	c->http = http_fetch(g->http, &s, ANSWER_MAX, on_answer, c, e);
+	return c->http ? 0 : -1;
+}
+
+void engine_cancel(struct engine_call *c)
+{
+	if (c->http)
+		http_cancel(c->http);
+	c->http = NULL;
+}
+
+int engine_info(const cJSON *j, struct warden_status *s, struct err *e)
+{
+	const char *version = json_peek_str(j, "ServerVersion");
+	const cJSON *it, *runtimes = json_find(j, "Runtimes");
+	const cJSON *security = json_find(j, "SecurityOptions");
 	size_t len = 0;
 
 	if (!j)
-		return err_wrap(e, "reading the Docker engine's info");
-	version = json_peek_str(j, "ServerVersion");
+		return err_set(e, E_TEMP, "the Docker engine says nothing about itself");
 	snprintf(s->engine, sizeof(s->engine), "Docker %.60s",
 		 version ? version : "of unknown version");
 	s->runtimes[0] = '\0';
-	for (it = json_find(j, "Runtimes") ? json_find(j, "Runtimes")->child : NULL; it;
-	     it = it->next) {
+	cJSON_ArrayForEach(it, runtimes)
+	{
 		int k = snprintf(s->runtimes + len, sizeof(s->runtimes) - len, "%s%s",
 				 len ? "," : "", it->string);
 
@@ -112,8 +132,8 @@ int engine_info(const char *body, size_t n, struct warden_status *s, struct err 
 		len += (size_t)k;
 	}
 	s->engine_up = true;
-	for (it = json_find(j, "SecurityOptions") ? json_find(j, "SecurityOptions")->child : NULL;
-	     it; it = it->next) {
+	cJSON_ArrayForEach(it, security)
+	{
 		const char *o = cJSON_GetStringValue(it);
 
 		if (o && (strstr(o, "name=userns") || strstr(o, "name=rootless")))

@@ -13,7 +13,7 @@
 
 struct probe {
 	struct warden_process *w;
-	struct http_call *call;
+	struct engine_call call;
 	struct warden_status st;
 	struct err why; /* code E_NONE: fit */
 	bool running, want_status;
@@ -37,8 +37,8 @@ static void finish(struct probe *p)
 	free(p->orphans);
 	p->orphans = NULL;
 	p->n_orphans = 0;
-	for (struct sandbox *s = w->list; s; s = sandbox_next(s))
-		p->st.running += sandbox_running(s);
+	for (struct sandbox *s = w->list; s; s = s->next)
+		p->st.running += s->state == RUNNING;
 	if (p->why.code != E_NONE) {
 		log_warn("warden", "the engine is not fit", "why=\"%s\"", p->why.msg);
 		str_copy(p->st.engine, sizeof(p->st.engine), p->why.msg);
@@ -49,25 +49,26 @@ static void finish(struct probe *p)
 	warden_probed(w, p->why.code == E_NONE ? NULL : &p->why);
 }
 
-static bool call(struct probe *p, const char *method, const char *path, http_fetch_fn *fn)
+static void fail(struct probe *p, const struct err *why)
 {
-	p->call = engine_call(&p->w->engine, method, path, NULL, fn, p, &p->why);
-	if (!p->call)
-		finish(p);
-	return p->call != NULL;
+	p->why = *why;
+	finish(p);
 }
 
-static void on_gone(void *ctx, int status, const char *body, size_t n, const struct err *why)
+static void call(struct probe *p, const char *method, const char *path, engine_fn *fn)
+{
+	if (engine_call(&p->w->engine, &p->call, method, path, NULL, fn, p, &p->why) < 0)
+		finish(p);
+}
+
+static void on_gone(void *ctx, int status, const cJSON *j, const struct err *why)
 {
 	struct probe *p = ctx;
-	struct err e = ERR_INIT;
 
-	p->call = NULL;
+	(void)j;
 	p->n_orphans--;
-	if (engine_result(&p->w->engine, status, body, n, why, &e) < 0 && status != 404 &&
-	    status != 409) {
-		p->why = e;
-		finish(p);
+	if (why && status != 404 && status != 409) {
+		fail(p, why);
 		return;
 	}
 	log_info("warden", "removed a container left over", "id=%.12s", p->orphans[p->n_orphans]);
@@ -105,25 +106,20 @@ static bool spared(const struct probe *p, const cJSON *c)
 		return true;
 	if (p->w->closing && (!run || !streq(run, p->w->run)))
 		return true;
-	for (struct sandbox *s = p->w->list; name && s; s = sandbox_next(s))
-		if (streq(name + (name[0] == '/'), sandbox_name(s)))
+	for (struct sandbox *s = p->w->list; name && s; s = s->next)
+		if (streq(name + (name[0] == '/'), s->name))
 			return true;
 	return false;
 }
 
-static void on_list(void *ctx, int status, const char *body, size_t n, const struct err *why)
+static void on_list(void *ctx, int status, const cJSON *j, const struct err *why)
 {
 	struct probe *p = ctx;
-	_cleanup_json_ cJSON *j = NULL;
-	struct err e = ERR_INIT;
 	const cJSON *c;
 
-	p->call = NULL;
-	if (engine_result(&p->w->engine, status, body, n, why, &e) == 0)
-		j = json_parse(body, n, JSON_MAX_DEFAULT, &e);
-	if (!j) {
-		p->why = e;
-		finish(p);
+	(void)status;
+	if (why) {
+		fail(p, why);
 		return;
 	}
 	p->orphans = xcalloc(ORPHANS_MAX, sizeof(*p->orphans));
@@ -156,13 +152,12 @@ static void step_list(struct probe *p)
 	call(p, "GET", path, on_list);
 }
 
-static void on_image(void *ctx, int status, const char *body, size_t n, const struct err *why)
+static void on_image(void *ctx, int status, const cJSON *j, const struct err *why)
 {
 	struct probe *p = ctx;
-	struct err e = ERR_INIT;
 
-	p->call = NULL;
-	if (engine_result(&p->w->engine, status, body, n, why, &e) == 0) {
+	(void)j;
+	if (!why) {
 		p->st.image_ok = true;
 		str_copy(p->st.image, sizeof(p->st.image), p->image);
 	} else if (status == 404) {
@@ -171,21 +166,20 @@ static void on_image(void *ctx, int status, const char *body, size_t n, const st
 			"the engine does not have the image %.19s... of the lock; make it with: make image",
 			p->image);
 	} else {
-		str_copy(p->st.image_why, sizeof(p->st.image_why), e.msg);
+		str_copy(p->st.image_why, sizeof(p->st.image_why), why->msg);
 	}
 	step_list(p);
 }
 
-static void on_info(void *ctx, int status, const char *body, size_t n, const struct err *why)
+static void on_info(void *ctx, int status, const cJSON *j, const struct err *why)
 {
 	struct probe *p = ctx;
 	struct err e = ERR_INIT;
 	char path[128];
 
-	p->call = NULL;
-	if (engine_result(&p->w->engine, status, body, n, why, &p->why) < 0 ||
-	    engine_info(body, n, &p->st, &p->why) < 0) {
-		finish(p);
+	(void)status;
+	if (why || engine_info(j, &p->st, &e) < 0) {
+		fail(p, why ? why : &e);
 		return;
 	}
 	/* A missing image is no fault of the engine: it is told with each start that fails of it. */
@@ -231,8 +225,7 @@ struct probe *probe_new(struct warden_process *w)
 
 void probe_free(struct probe *p)
 {
-	if (p->call)
-		http_cancel(p->call);
+	engine_cancel(&p->call);
 	free(p->orphans);
 	free(p);
 }

@@ -99,14 +99,10 @@ void warden_tell(struct warden_process *w, const struct wire_tell *t, int door_f
 /* An older sandbox of the group's one session. Two agents on one transcript would wreck it. */
 static struct sandbox *rival(struct warden_process *w, const struct sandbox *s)
 {
-	const struct sandbox_request *r = sandbox_request(s), *o;
-
-	for (struct sandbox *i = w->list; i && r->kind == SANDBOX_GROUP; i = sandbox_next(i)) {
-		o = sandbox_request(i);
-		if (i != s && o->kind == SANDBOX_GROUP && streq(o->group, r->group) &&
-		    sandbox_id(i) < sandbox_id(s))
+	for (struct sandbox *i = w->list; i && s->req.kind == SANDBOX_GROUP; i = i->next)
+		if (i->req.kind == SANDBOX_GROUP && streq(i->req.group, s->req.group) &&
+		    i->id < s->id)
 			return i;
-	}
 	return NULL;
 }
 
@@ -118,9 +114,8 @@ static void admit(void *ctx)
 	for (;;) {
 		struct sandbox *next = NULL;
 
-		for (struct sandbox *s = w->list; s; s = sandbox_next(s))
-			if (sandbox_waiting(s) && !rival(w, s) &&
-			    (!next || sandbox_id(s) < sandbox_id(next)))
+		for (struct sandbox *s = w->list; s; s = s->next)
+			if (s->state == WAITING && !rival(w, s) && (!next || s->id < next->id))
 				next = s;
 		if (!next || w->closing)
 			return;
@@ -166,8 +161,8 @@ void warden_probed(struct warden_process *w, const struct err *why)
 		return;
 	}
 	for (struct sandbox *s = w->list; s;) {
-		if (!sandbox_waiting(s)) {
-			s = sandbox_next(s);
+		if (s->state != WAITING) {
+			s = s->next;
 			continue;
 		}
 		sandbox_fail(s, why); /* frees it: start over */
@@ -211,8 +206,8 @@ static struct sandbox *find(struct warden_process *w, uint64_t id)
 {
 	struct sandbox *s = w->list;
 
-	while (s && sandbox_id(s) != id)
-		s = sandbox_next(s);
+	while (s && s->id != id)
+		s = s->next;
 	return s;
 }
 
@@ -233,7 +228,7 @@ static void on_start(struct warden_process *w, const struct wire_ask *a)
 	struct sandbox *s, *old;
 	int64_t live = 0, all = 0;
 
-	for (s = w->list; s; s = sandbox_next(s)) {
+	for (s = w->list; s; s = s->next) {
 		live += !sandbox_stopping(s);
 		all++;
 	}
@@ -303,7 +298,7 @@ static void close_down(struct warden_process *w)
 	timer_start(w->deadline, CLOSE_MS, 0);
 	for (;;) {
 		for (s = w->list; s && sandbox_stopping(s);)
-			s = sandbox_next(s);
+			s = s->next;
 		if (!s)
 			break;
 		sandbox_stop(s);

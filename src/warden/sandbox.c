@@ -13,53 +13,15 @@
 #include "base/str.h"
 #include "warden/attach.h"
 
-enum state {
-	WAITING,   /* for the engine, or for an older sandbox of the same group to go */
-	CREATING,  /* POST create */
-	ATTACHING, /* attach and wait are on their way */
-	STARTING,  /* POST start */
-	CHECKING,  /* GET json, limits */
-	RUNNING,   /* the server has the descriptor */
-	ENDING,	   /* GET json: how did it end? */
-	REMOVING,  /* DELETE */
-};
-
-struct sandbox {
-	struct warden_process *w;
-	struct sandbox *next;
-	uint64_t id;
-	struct sandbox_request req;
-	struct sandbox_policy policy;
-	enum state state;
-	char name[128]; /* container name, ours alone: known before create returns */
-	char image[80];
-	char cid[65]; /* "" until created */
-	int64_t begun_ms;
-	struct attach *attach;
-	struct http_call *call; /* create, start, json, delete: one at a time */
-	struct http_call *wait;
-	int door_fd;
-	pid_t pid; /* the engine's word for the container's first process; 0 = not known */
-	bool oom;  /* the kernel killed in it for want of memory */
-	bool wait_ready;
-	bool asked; /* the server wants it gone */
-	bool was_running;
-	bool failed;
-	struct err why; /* when failed */
-	int how, code;
-	char detail[256];
-};
-
 static void remove_container(struct sandbox *s);
 
 static void drop_calls(struct sandbox *s)
 {
-	if (s->call)
-		http_cancel(s->call);
+	engine_cancel(&s->call);
 	if (s->wait)
 		http_cancel(s->wait);
 	attach_cancel(s->attach);
-	s->call = s->wait = NULL;
+	s->wait = NULL;
 	s->attach = NULL;
 	if (s->door_fd >= 0)
 		close(steal_fd(&s->door_fd));
@@ -104,37 +66,35 @@ void sandbox_fail(struct sandbox *s, const struct err *why)
 	remove_container(s);
 }
 
-/* Sends one engine call for this sandbox; a call that cannot even be sent ends it. */
-static bool call(struct sandbox *s, const char *method, const char *path, const char *body,
-		 http_fetch_fn *fn)
+/* Sends one engine call about this container; a call that cannot even be sent ends the sandbox. */
+static void call(struct sandbox *s, const char *method, const char *what, const char *body,
+		 engine_fn *fn)
 {
 	struct err e = ERR_INIT;
+	char path[256];
 
-	s->call = engine_call(&s->w->engine, method, path, body, fn, s, &e);
-	if (s->call)
-		return true;
+	snprintf(path, sizeof(path), "/containers/%s%s", s->cid, what);
+	if (engine_call(&s->w->engine, &s->call, method, path, body, fn, s, &e) == 0)
+		return;
 	if (s->state == REMOVING) {
 		probe_dirty(s->w->probe);
 		finish(s);
 	} else {
 		sandbox_fail(s, &e);
 	}
-	return false;
 }
 
 /* ---- the end ---- */
 
-static void on_removed(void *ctx, int status, const char *body, size_t n, const struct err *why)
+static void on_removed(void *ctx, int status, const cJSON *j, const struct err *why)
 {
 	struct sandbox *s = ctx;
-	struct err e = ERR_INIT;
 
-	s->call = NULL;
+	(void)j;
 	/* 404: gone already; 409: the engine is at it. Anything else is left to the next sweep. */
-	if (engine_result(&s->w->engine, status, body, n, why, &e) < 0 && status != 404 &&
-	    status != 409) {
+	if (why && status != 404 && status != 409) {
 		log_warn("warden", "cannot remove a container now", "name=%s why=\"%s\"", s->name,
-			 e.msg);
+			 why->msg);
 		probe_dirty(s->w->probe);
 	}
 	finish(s);
@@ -142,18 +102,14 @@ static void on_removed(void *ctx, int status, const char *body, size_t n, const 
 
 static void remove_container(struct sandbox *s)
 {
-	char path[160];
-
 	if (s->state == REMOVING)
 		return;
 	drop_calls(s);
 	s->state = REMOVING;
-	if (!s->cid[0]) {
+	if (s->cid[0])
+		call(s, "DELETE", "?force=1&v=1", NULL, on_removed);
+	else
 		finish(s);
-		return;
-	}
-	snprintf(path, sizeof(path), "/containers/%s?force=1&v=1", s->cid);
-	call(s, "DELETE", path, NULL, on_removed);
 }
 
 /* Puts into words how it ended, from the engine's State. */
@@ -184,20 +140,16 @@ static void judge(struct sandbox *s, const cJSON *j)
 	}
 }
 
-static void on_ended(void *ctx, int status, const char *body, size_t n, const struct err *why)
+static void on_ended(void *ctx, int status, const cJSON *j, const struct err *why)
 {
 	struct sandbox *s = ctx;
-	struct err e = ERR_INIT;
-	_cleanup_json_ cJSON *j = NULL;
 
-	s->call = NULL;
-	if (engine_result(&s->w->engine, status, body, n, why, &e) == 0)
-		j = json_parse(body, n, JSON_MAX_DEFAULT, &e);
-	if (j) {
+	(void)status;
+	if (!why) {
 		judge(s, j);
 	} else {
 		s->how = s->asked ? SANDBOX_STOPPED : SANDBOX_KILLED;
-		snprintf(s->detail, sizeof(s->detail), "%.255s", s->asked ? "stopped" : e.msg);
+		snprintf(s->detail, sizeof(s->detail), "%.255s", s->asked ? "stopped" : why->msg);
 		probe_dirty(s->w->probe);
 	}
 	remove_container(s);
@@ -206,12 +158,9 @@ static void on_ended(void *ctx, int status, const char *body, size_t n, const st
 /* A sandbox that ran is over or must be: looks at it before it is removed. */
 static void look_back(struct sandbox *s)
 {
-	char path[128];
-
 	drop_calls(s);
 	s->state = ENDING;
-	snprintf(path, sizeof(path), "/containers/%s/json", s->cid);
-	call(s, "GET", path, NULL, on_ended);
+	call(s, "GET", "/json", NULL, on_ended);
 }
 
 void sandbox_stop(struct sandbox *s)
@@ -236,25 +185,18 @@ void sandbox_stop(struct sandbox *s)
 
 /* ---- the way up ---- */
 
-static void on_checked(void *ctx, int status, const char *body, size_t n, const struct err *why)
+static void on_checked(void *ctx, int status, const cJSON *j, const struct err *why)
 {
 	struct sandbox *s = ctx;
 	struct wire_tell t = {.op = TELL_STARTED, .id = s->id};
-	_cleanup_json_ cJSON *j = NULL;
 	struct err e = ERR_INIT;
-	const char *image;
-	int64_t pid;
+	const char *image = json_peek_str(j, "Image");
+	int64_t pid = json_peek_i64(j, "State.Pid", 0);
 
-	s->call = NULL;
-	if (engine_result(&s->w->engine, status, body, n, why, &e) == 0)
-		j = json_parse(body, n, JSON_MAX_DEFAULT, &e);
-	if (!j) {
-		sandbox_fail(s, &e);
-		return;
-	}
-	image = json_peek_str(j, "Image");
-	pid = json_peek_i64(j, "State.Pid", 0);
-	if (!image || !streq(image, s->image))
+	(void)status;
+	if (why)
+		e = *why;
+	else if (!image || !streq(image, s->image))
 		err_set(&e, E_PERM, "the engine started another image than %.30s... of the lock",
 			s->image);
 	else if (pid <= 0 || pid > INT32_MAX)
@@ -274,33 +216,29 @@ static void on_checked(void *ctx, int status, const char *body, size_t n, const 
 	warden_tell(s->w, &t, steal_fd(&s->door_fd));
 }
 
-static void on_started(void *ctx, int status, const char *body, size_t n, const struct err *why)
+static void on_started(void *ctx, int status, const cJSON *j, const struct err *why)
 {
 	struct sandbox *s = ctx;
-	struct err e = ERR_INIT;
-	char path[128];
 
-	s->call = NULL;
-	if (engine_result(&s->w->engine, status, body, n, why, &e) < 0) {
+	(void)status, (void)j;
+	if (why) {
+		struct err e = *why;
+
 		err_wrap(&e, "starting the sandbox");
 		sandbox_fail(s, &e);
 		return;
 	}
 	s->state = CHECKING;
-	snprintf(path, sizeof(path), "/containers/%s/json", s->cid);
-	call(s, "GET", path, NULL, on_checked);
+	call(s, "GET", "/json", NULL, on_checked);
 }
 
 /* Start only when both the attach and the wait stand. */
 static void start_if_ready(struct sandbox *s)
 {
-	char path[128];
-
 	if (s->state != ATTACHING || s->door_fd < 0 || !s->wait_ready)
 		return;
 	s->state = STARTING;
-	snprintf(path, sizeof(path), "/containers/%s/start", s->cid);
-	call(s, "POST", path, NULL, on_started);
+	call(s, "POST", "/start", NULL, on_started);
 }
 
 static void on_attached(void *ctx, int fd, const struct err *why)
@@ -355,15 +293,14 @@ static bool start_wait(struct sandbox *s, struct err *e)
 	return s->wait != NULL;
 }
 
-static void on_created(void *ctx, int status, const char *body, size_t n, const struct err *why)
+static void on_created(void *ctx, int status, const cJSON *j, const struct err *why)
 {
 	struct sandbox *s = ctx;
-	_cleanup_json_ cJSON *j = NULL;
-	const char *cid = NULL;
+	const char *cid = json_peek_str(j, "Id");
 	struct err e = ERR_INIT;
 
-	s->call = NULL;
-	if (engine_result(&s->w->engine, status, body, n, why, &e) < 0) {
+	if (why) {
+		e = *why;
 		if (status == 404)
 			err_set(&e, E_TEMP,
 				"the engine does not have the image %.19s... of the lock; make it "
@@ -372,9 +309,8 @@ static void on_created(void *ctx, int status, const char *body, size_t n, const 
 		sandbox_fail(s, &e);
 		return;
 	}
-	j = json_parse(body, n, JSON_MAX_DEFAULT, &e);
-	if (!j || json_str(j, "Id", &cid, &e) < 0 || !str_copy(s->cid, sizeof(s->cid), cid) ||
-	    strlen(cid) != 64 || cid[strspn(cid, "0123456789abcdef")]) {
+	if (!cid || !str_copy(s->cid, sizeof(s->cid), cid) || strlen(cid) != 64 ||
+	    cid[strspn(cid, "0123456789abcdef")]) {
 		s->cid[0] = '\0';
 		err_set(&e, E_PROTO, "the engine gave a container no usable id");
 		probe_dirty(s->w->probe);
@@ -406,7 +342,7 @@ void sandbox_begin(struct sandbox *s)
 			    .seccomp = seccomp_profile};
 	_cleanup_free_ char *body = NULL;
 	struct err e = ERR_INIT;
-	char path[192];
+	char create[192];
 
 	s->begun_ms = loop_now(s->w->loop);
 	if (policy_load(c, s->req.group, &s->policy, &e) < 0 ||
@@ -417,8 +353,8 @@ void sandbox_begin(struct sandbox *s)
 	}
 	body = spec_json(&spec);
 	s->state = CREATING;
-	snprintf(path, sizeof(path), "/containers/create?name=%s", s->name);
-	call(s, "POST", path, body, on_created);
+	snprintf(create, sizeof(create), "create?name=%s", s->name);
+	call(s, "POST", create, body, on_created);
 }
 
 struct sandbox *sandbox_new(struct warden_process *w, uint64_t id, const struct sandbox_request *r)
@@ -437,37 +373,7 @@ struct sandbox *sandbox_new(struct warden_process *w, uint64_t id, const struct 
 	return s;
 }
 
-bool sandbox_waiting(const struct sandbox *s)
-{
-	return s->state == WAITING;
-}
-
-bool sandbox_running(const struct sandbox *s)
-{
-	return s->state == RUNNING;
-}
-
 bool sandbox_stopping(const struct sandbox *s)
 {
 	return s->asked || s->state >= ENDING;
-}
-
-uint64_t sandbox_id(const struct sandbox *s)
-{
-	return s->id;
-}
-
-const char *sandbox_name(const struct sandbox *s)
-{
-	return s->name;
-}
-
-const struct sandbox_request *sandbox_request(const struct sandbox *s)
-{
-	return &s->req;
-}
-
-struct sandbox *sandbox_next(const struct sandbox *s)
-{
-	return s->next;
 }

@@ -74,20 +74,50 @@ enum limits_sight limits_look(const char *root, pid_t pid, const char *cid);
 
 /* ---- sandbox.c: one container's life ---- */
 struct warden_process;
-struct sandbox;
+
+enum sandbox_state {
+	WAITING,   /* for the engine, or for an older sandbox of the same group to go */
+	CREATING,  /* POST create */
+	ATTACHING, /* attach and wait are on their way */
+	STARTING,  /* POST start */
+	CHECKING,  /* GET json, limits */
+	RUNNING,   /* the server has the descriptor */
+	ENDING,	   /* GET json: how did it end? */
+	REMOVING,  /* DELETE */
+};
+
+struct sandbox {
+	struct warden_process *w;
+	struct sandbox *next;
+	uint64_t id;
+	struct sandbox_request req;
+	struct sandbox_policy policy;
+	enum sandbox_state state;
+	char name[128]; /* container name, ours alone: known before create returns */
+	char image[80];
+	char cid[65]; /* "" until created */
+	int64_t begun_ms;
+	struct attach *attach;
+	struct engine_call call; /* create, start, json, delete: one at a time */
+	struct http_call *wait;
+	int door_fd;
+	pid_t pid; /* the engine's word for the container's first process; 0 = not known */
+	bool oom;  /* the kernel killed in it for want of memory */
+	bool wait_ready;
+	bool asked; /* the server wants it gone */
+	bool was_running;
+	bool failed;
+	struct err why; /* when failed */
+	int how, code;
+	char detail[256];
+};
 
 /* Starts the life; the outcome goes to warden_tell. Never fails synchronously. */
 struct sandbox *sandbox_new(struct warden_process *w, uint64_t id, const struct sandbox_request *r);
 void sandbox_begin(struct sandbox *s); /* once the engine is known to be fit */
 void sandbox_fail(struct sandbox *s, const struct err *why);
 void sandbox_stop(struct sandbox *s);
-bool sandbox_waiting(const struct sandbox *s);
-bool sandbox_running(const struct sandbox *s);
 bool sandbox_stopping(const struct sandbox *s);
-uint64_t sandbox_id(const struct sandbox *s);
-const char *sandbox_name(const struct sandbox *s); /* of the container */
-const struct sandbox_request *sandbox_request(const struct sandbox *s);
-struct sandbox *sandbox_next(const struct sandbox *s);
 
 /* ---- process.c: what a sandbox asks of its process ---- */
 struct warden_process {

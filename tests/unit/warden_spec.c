@@ -395,6 +395,14 @@ static void folders_are_real(void **state)
 	assert_err(mounts_prepare(home, "main", uid, &m, &e), &e, E_PERM, "must not belong");
 }
 
+static int info(const char *text, struct warden_status *s, struct err *e)
+{
+	_cleanup_json_ cJSON *j = json_parse(text, strlen(text), 4096, e);
+
+	assert_non_null(j);
+	return engine_info(j, s, e);
+}
+
 static void engine_facts(void **state)
 {
 	struct warden_status s = {0};
@@ -407,12 +415,12 @@ static void engine_facts(void **state)
 	static const char rootless[] = "{\"SecurityOptions\":[\"name=rootless\"]}";
 
 	(void)state;
-	assert_ok(engine_info(ok, strlen(ok), &s, &e), &e);
+	assert_ok(info(ok, &s, &e), &e);
 	assert_string_equal(s.engine, "Docker 20.10");
 	assert_string_equal(s.runtimes, "runc,runsc");
-	assert_err(engine_info(maps, strlen(maps), &s, &e), &e, E_PERM, "userns-remap");
-	assert_err(engine_info(rootless, strlen(rootless), &s, &e), &e, E_PERM, "rootless");
-	assert_int_equal(engine_info("[", 1, &s, &e), -1);
+	assert_err(info(maps, &s, &e), &e, E_PERM, "userns-remap");
+	assert_err(info(rootless, &s, &e), &e, E_PERM, "rootless");
+	assert_int_equal(engine_info(NULL, &s, &e), -1);
 }
 
 static int set_up(void **state)
