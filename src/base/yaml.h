@@ -60,4 +60,11 @@ int yaml_fail(const struct yaml_node *n, struct err *e, const char *fmt, ...)
 /* Fails when any node of the file was never asked for. */
 int yaml_finish(struct yaml *y, struct err *e) must_check;
 
+/* A string without control characters, copied into dst. */
+int yaml_text(struct yaml_node *root, const char *path, const char *def, char *dst, size_t cap,
+	      struct err *e) must_check;
+/* The same for a file's name: a relative one is relative to dir; "" = none. */
+int yaml_path(struct yaml_node *root, const char *path, const char *def, const char *dir, char *dst,
+	      size_t cap, struct err *e) must_check;
+
 #endif

@@ -395,3 +395,37 @@ int yaml_finish(struct yaml *y, struct err *e)
 {
 	return check_used(y->root, e);
 }
+
+int yaml_text(struct yaml_node *root, const char *path, const char *def, char *dst, size_t cap,
+	      struct err *e)
+{
+	const char *s;
+
+	if (yaml_str(root, path, def, &s, e) < 0)
+		return -1;
+	for (const char *p = s; *p; p++)
+		if ((unsigned char)*p < 0x20 || *p == 0x7f)
+			return yaml_fail(yaml_at(root, path), e,
+					 "control characters are not allowed");
+	if (!str_copy(dst, cap, s))
+		return yaml_fail(yaml_at(root, path), e, "too long (at most %zu bytes)", cap - 1);
+	return 0;
+}
+
+int yaml_path(struct yaml_node *root, const char *path, const char *def, const char *dir, char *dst,
+	      size_t cap, struct err *e)
+{
+	char raw[4096];
+	int n;
+
+	if (yaml_text(root, path, def, raw, sizeof(raw), e) < 0)
+		return -1;
+	if (!raw[0] || raw[0] == '/')
+		n = snprintf(dst, cap, "%s", raw);
+	else
+		n = snprintf(dst, cap, "%s/%s", dir, raw);
+	if (n < 0 || (size_t)n >= cap)
+		return yaml_fail(yaml_at(root, path), e, "the path is too long (at most %zu bytes)",
+				 cap - 1);
+	return 0;
+}

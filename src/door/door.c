@@ -51,7 +51,7 @@ static void tell_end(struct door *d)
 
 	d->told = true;
 	write_out(d); /* last words, such as GOAWAY, if the kernel takes them at once */
-	door_log_end(&d->log, loop_now(d->loop), on_line, d);
+	guest_log_end(&d->log, loop_now(d->loop), on_line, d);
 	while (!d->freed && (s = LIST_FIRST(&d->streams)))
 		stream_tell_closed(s, &d->why);
 	if (d->freed)
@@ -169,7 +169,7 @@ void door_feed(struct door *d, const uint8_t *p, size_t n)
 		if (piece.type == FRAMES_STDOUT)
 			door_h2_feed(d, piece.p, piece.n);
 		else if (piece.type == FRAMES_STDERR)
-			door_log_feed(&d->log, piece.p, piece.n, loop_now(d->loop), on_line, d);
+			guest_log_feed(&d->log, piece.p, piece.n, loop_now(d->loop), on_line, d);
 		p += used;
 		n -= used;
 	}

@@ -34,12 +34,11 @@ static int too_much(struct door *d, const char *what)
 	return NGHTTP2_ERR_CALLBACK_FAILURE;
 }
 
-static int on_begin_frame(nghttp2_session *h2, const nghttp2_frame_hd *hd, void *user)
+static int on_begin_frame(nghttp2_session *h2 maybe_unused, const nghttp2_frame_hd *hd, void *user)
 {
 	struct door *d = user;
 	int64_t slot = loop_now(d->loop) / 1000;
 
-	(void)h2;
 	if (hd->type == NGHTTP2_DATA && hd->length)
 		return 0;
 	if (slot != d->slot) {
@@ -50,12 +49,11 @@ static int on_begin_frame(nghttp2_session *h2, const nghttp2_frame_hd *hd, void 
 						   : 0;
 }
 
-static int on_begin_headers(nghttp2_session *h2, const nghttp2_frame *f, void *user)
+static int on_begin_headers(nghttp2_session *h2 maybe_unused, const nghttp2_frame *f, void *user)
 {
 	struct door *d = user;
 	struct door_stream *s;
 
-	(void)h2;
 	if (door_is_over(d))
 		return over(d);
 	if (f->headers.cat == NGHTTP2_HCAT_REQUEST)
@@ -93,14 +91,13 @@ static void note_request(struct door_stream *s, const char *name, const char *v)
 		log_debug("door", "runner", "version=%s", log_quote(q, sizeof(q), v));
 }
 
-static int on_header(nghttp2_session *h2, const nghttp2_frame *f, const uint8_t *name, size_t nlen,
-		     const uint8_t *value, size_t vlen, uint8_t flags, void *user)
+static int on_header(nghttp2_session *h2 maybe_unused, const nghttp2_frame *f, const uint8_t *name,
+		     size_t nlen, const uint8_t *value, size_t vlen, uint8_t flags maybe_unused,
+		     void *user)
 {
 	struct door *d = user;
 	struct door_stream *s = stream_of(d, f->hd.stream_id);
 
-	(void)h2;
-	(void)flags;
 	if (door_is_over(d))
 		return over(d);
 	if (!s)
@@ -165,13 +162,12 @@ static void on_end(struct door *d, struct door_stream *s)
 		d->ev->agent_exit(d->ctx, code < 0 ? 0 : code, signo < 0 ? 0 : signo);
 }
 
-static int on_frame(nghttp2_session *h2, const nghttp2_frame *f, void *user)
+static int on_frame(nghttp2_session *h2 maybe_unused, const nghttp2_frame *f, void *user)
 {
 	struct door *d = user;
 	struct door_stream *s;
 	uint64_t word;
 
-	(void)h2;
 	if (door_is_over(d))
 		return over(d);
 	switch (f->hd.type) {
@@ -201,13 +197,12 @@ static int on_frame(nghttp2_session *h2, const nghttp2_frame *f, void *user)
 	return over(d);
 }
 
-static int on_data(nghttp2_session *h2, uint8_t flags, int32_t id, const uint8_t *p, size_t n,
-		   void *user)
+static int on_data(nghttp2_session *h2, uint8_t flags maybe_unused, int32_t id, const uint8_t *p,
+		   size_t n, void *user)
 {
 	struct door *d = user;
 	struct door_stream *s = door_is_over(d) ? NULL : stream_of(d, id);
 
-	(void)flags;
 	if (!s)
 		nghttp2_session_consume(h2, id, n);
 	else if (n > DOOR_STREAM_WINDOW - s->uncredited)
@@ -218,40 +213,36 @@ static int on_data(nghttp2_session *h2, uint8_t flags, int32_t id, const uint8_t
 	return over(d);
 }
 
-static int on_stream_close(nghttp2_session *h2, int32_t id, uint32_t code, void *user)
+static int on_stream_close(nghttp2_session *h2 maybe_unused, int32_t id, uint32_t code maybe_unused,
+			   void *user)
 {
 	struct door *d = user;
 	struct door_stream *s = d->told ? NULL : stream_of(d, id);
 
-	(void)h2;
-	(void)code;
 	if (s)
 		stream_on_h2_close(s);
 	return 0;
 }
 
-static int on_error_text(nghttp2_session *h2, int code, const char *msg, size_t n, void *user)
+static int on_error_text(nghttp2_session *h2 maybe_unused, int code maybe_unused, const char *msg,
+			 size_t n, void *user)
 {
 	struct door *d = user;
 
-	(void)h2;
-	(void)code;
 	if (n >= sizeof(d->h2_error))
 		n = sizeof(d->h2_error) - 1;
 	memcpy(d->h2_error, msg, n);
 	d->h2_error[n] = '\0';
-	door_clean_text(d->h2_error, n);
+	guest_clean_text(d->h2_error, n);
 	return 0;
 }
 
-static int send_data(nghttp2_session *h2, nghttp2_frame *f, const uint8_t *head, size_t n,
-		     nghttp2_data_source *src, void *user)
+static int send_data(nghttp2_session *h2 maybe_unused, nghttp2_frame *f, const uint8_t *head,
+		     size_t n, nghttp2_data_source *src maybe_unused, void *user)
 {
 	struct door *d = user;
 	struct door_stream *s = stream_of(d, f->hd.stream_id);
 
-	(void)h2;
-	(void)src;
 	if (!s)
 		return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE; /* reset by the user meanwhile */
 	if (d->out.len >= DOOR_OUT_MAX)
@@ -262,15 +253,11 @@ static int send_data(nghttp2_session *h2, nghttp2_frame *f, const uint8_t *head,
 	return 0;
 }
 
-static ssize_t frame_size(nghttp2_session *h2, uint8_t type, int32_t id, int32_t conn_window,
-			  int32_t stream_window, uint32_t max_frame, void *user)
+static ssize_t frame_size(nghttp2_session *h2 maybe_unused, uint8_t type maybe_unused,
+			  int32_t id maybe_unused, int32_t conn_window maybe_unused,
+			  int32_t stream_window maybe_unused, uint32_t max_frame,
+			  void *user maybe_unused)
 {
-	(void)h2;
-	(void)type;
-	(void)id;
-	(void)conn_window;
-	(void)stream_window;
-	(void)user;
 	return max_frame < DOOR_FRAME_SEND ? max_frame : DOOR_FRAME_SEND;
 }
 

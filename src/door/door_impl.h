@@ -16,7 +16,7 @@
 #include <sys/queue.h>
 #include "base/buf.h"
 #include "door/door.h"
-#include "door/door_log.h"
+#include "base/guest_log.h"
 #include "door/frames.h"
 
 #define DOOR_STREAMS	   100
@@ -81,7 +81,7 @@ struct door {
 	uint64_t ping;
 	nghttp2_session *h2;
 	struct frames frames;
-	struct door_log log;
+	struct guest_log log;
 	struct buf out;
 	size_t out_head;
 	struct stream_list streams, graves;

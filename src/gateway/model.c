@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "gateway/internal.h"
-#include "gateway/sse.h"
+#include "runtime/sse.h"
 
 #define OAUTH_BETA "oauth-2025-04-20"
 

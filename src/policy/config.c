@@ -6,55 +6,17 @@
  */
 #include "policy/config.h"
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <string.h>
-#include <sys/stat.h>
 #include "base/str.h"
 #include "base/yaml.h"
 #include "policy/policy_impl.h"
+#include "runtime/home.h"
 
 #define MINUTE_MS ((int64_t)60 * 1000)
 #define DAY_MS	  (24 * 60 * MINUTE_MS)
 
 static const char DEFAULT_BASE_URL[] = "https://api.anthropic.com";
 static const char DEFAULT_ENGINE[] = "/var/run/docker.sock";
-
-/* Copies a string setting, refusing what does not fit and control characters. */
-static int take_str(struct yaml_node *root, const char *path, const char *def, char *dst,
-		    size_t cap, struct err *e)
-{
-	const char *s;
-
-	if (yaml_str(root, path, def, &s, e) < 0)
-		return -1;
-	for (const char *p = s; *p; p++)
-		if ((unsigned char)*p < 0x20 || *p == 0x7f)
-			return yaml_fail(yaml_at(root, path), e,
-					 "control characters are not allowed");
-	if (!str_copy(dst, cap, s))
-		return yaml_fail(yaml_at(root, path), e, "too long (at most %zu bytes)", cap - 1);
-	return 0;
-}
-
-/* A file setting: relative paths are relative to home; "" = none. */
-static int take_path(struct yaml_node *root, const char *path, const char *def, const char *home,
-		     char *dst, size_t cap, struct err *e)
-{
-	char raw[PATH_CAP];
-	int n;
-
-	if (take_str(root, path, def, raw, sizeof(raw), e) < 0)
-		return -1;
-	if (!raw[0] || raw[0] == '/')
-		n = snprintf(dst, cap, "%s", raw);
-	else
-		n = snprintf(dst, cap, "%s/%s", home, raw);
-	if (n < 0 || (size_t)n >= cap)
-		return yaml_fail(yaml_at(root, path), e, "the path is too long (at most %zu bytes)",
-				 cap - 1);
-	return 0;
-}
 
 static bool is_loopback(const char *host, size_t n)
 {
@@ -94,13 +56,13 @@ static int read_model(struct config *c, struct yaml_node *r, struct err *e)
 {
 	struct err why = ERR_INIT;
 
-	if (take_str(r, "model.base_url", DEFAULT_BASE_URL, c->model_base_url,
-		     sizeof(c->model_base_url), e) < 0 ||
-	    take_path(r, "model.key_file", "", c->home, c->model_key_file, PATH_CAP, e) < 0 ||
-	    take_path(r, "model.oauth_token_file", "", c->home, c->model_oauth_file, PATH_CAP, e) <
+	if (yaml_text(r, "model.base_url", DEFAULT_BASE_URL, c->model_base_url,
+		      sizeof(c->model_base_url), e) < 0 ||
+	    yaml_path(r, "model.key_file", "", c->home, c->model_key_file, PATH_CAP, e) < 0 ||
+	    yaml_path(r, "model.oauth_token_file", "", c->home, c->model_oauth_file, PATH_CAP, e) <
 		    0 ||
-	    take_path(r, "model.ca_file", "", c->home, c->model_ca_file, PATH_CAP, e) < 0 ||
-	    take_str(r, "model.name", "", c->model_name, sizeof(c->model_name), e) < 0 ||
+	    yaml_path(r, "model.ca_file", "", c->home, c->model_ca_file, PATH_CAP, e) < 0 ||
+	    yaml_text(r, "model.name", "", c->model_name, sizeof(c->model_name), e) < 0 ||
 	    yaml_i64(r, "model.retries", 6, 0, 20, &c->model_retries, e) < 0)
 		return -1;
 	if (config_check_base_url(c->model_base_url, &why) < 0)
@@ -135,7 +97,7 @@ static int read_sandbox(struct config *c, struct yaml_node *r, struct err *e)
 	if (!str_copy(c->engine_socket, sizeof(c->engine_socket), engine))
 		return yaml_fail(yaml_at(r, "sandbox.engine"), e,
 				 "too long for a unix socket (at most 107 bytes)");
-	if (take_path(r, "sandbox.image_lock", "build/image/image.lock", c->home, c->image_lock,
+	if (yaml_path(r, "sandbox.image_lock", "build/image/image.lock", c->home, c->image_lock,
 		      PATH_CAP, e) < 0 ||
 	    yaml_duration(r, "sandbox.idle_stop", 15 * MINUTE_MS, 1000, 7 * DAY_MS,
 			  &c->idle_stop_ms, e) < 0 ||
@@ -157,7 +119,7 @@ int config_read(struct config *c, struct yaml *y, struct err *e)
 	static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
 	int level;
 
-	if (take_str(r, "assistant", "Chela", c->assistant, sizeof(c->assistant), e) < 0 ||
+	if (yaml_text(r, "assistant", "Chela", c->assistant, sizeof(c->assistant), e) < 0 ||
 	    yaml_word(r, "log.level", levels, LOG_INFO, &level, e) < 0)
 		return -1;
 	c->log_level = (enum log_level)level;
@@ -170,69 +132,6 @@ int config_read(struct config *c, struct yaml *y, struct err *e)
 			  &c->delayed_notice_ms, e) < 0)
 		return -1;
 	return yaml_finish(y, e);
-}
-
-/* Makes one folder of home, private to us. An existing one is left as it is: in a development
- * checkout groups/ belongs to the working tree. */
-static int make_folder(const struct config *c, const char *name, struct err *e)
-{
-	char path[PATH_CAP + 32];
-	struct stat st;
-
-	snprintf(path, sizeof(path), "%s%s%s", c->home, name[0] ? "/" : "", name);
-	/* The agent reads global through its own mount, as another user. */
-	if (mkdir(path, streq(name, "groups/global") ? 0755 : 0700) < 0 && errno != EEXIST)
-		return err_sys(e, errno, "cannot make the folder %s", path);
-	if (stat(path, &st) < 0)
-		return err_sys(e, errno, "cannot use the folder %s", path);
-	if (!S_ISDIR(st.st_mode))
-		return err_set(e, E_INVAL, "%s is in the way: a folder is needed there; move it",
-			       path);
-	return 0;
-}
-
-/* <home>/instance: what makes our containers ours. Written once, whole, and never replaced. */
-static int read_instance(struct config *c, struct err *e)
-{
-	char path[PATH_CAP + 16], tmp[PATH_CAP + 64], line[64];
-	_cleanup_close_ int fd = -1;
-	ssize_t n;
-
-	snprintf(path, sizeof(path), "%s/instance", c->home);
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	if (fd < 0 && errno == ENOENT) {
-		_cleanup_close_ int out = -1;
-		char id[37];
-
-		str_uuid4(id);
-		snprintf(tmp, sizeof(tmp), "%s.%s", path, id);
-		n = snprintf(line, sizeof(line), "%s\n", id);
-		out = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-		if (out < 0)
-			return err_sys(e, errno, "cannot write %s", tmp);
-		/* link, not rename: whoever comes second must take the first one's id. */
-		if (write(out, line, (size_t)n) != n || fsync(out) < 0 ||
-		    (link(tmp, path) < 0 && errno != EEXIST)) {
-			int saved = errno;
-
-			unlink(tmp);
-			return err_sys(e, saved, "cannot write %s", path);
-		}
-		unlink(tmp);
-		fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	}
-	if (fd < 0)
-		return err_sys(e, errno, "cannot read %s", path);
-	n = read(fd, line, sizeof(line) - 1);
-	if (n < 0)
-		return err_sys(e, errno, "cannot read %s", path);
-	line[n] = '\0';
-	line[strcspn(line, "\n")] = '\0';
-	if (!str_is_uuid(line))
-		return err_set(e, E_INVAL, "%s does not hold a UUID; remove it to get a new one",
-			       path);
-	str_copy(c->instance, sizeof(c->instance), line);
-	return 0;
 }
 
 static int read_file(struct config *c, const char *file, struct err *e)
@@ -260,8 +159,6 @@ static int read_file(struct config *c, const char *file, struct err *e)
 
 int config_load(struct config *c, const char *home, const char *file, struct err *e)
 {
-	static const char *const folders[] = {"",	  "groups",  "groups/global",
-					      "sessions", "secrets", "audit"};
 	char here[PATH_CAP];
 
 	memset(c, 0, sizeof(*c));
@@ -277,8 +174,5 @@ int config_load(struct config *c, const char *home, const char *file, struct err
 		c->home[n - 1] = '\0';
 	if (read_file(c, file, e) < 0 || policy_load_default(c, &c->sandbox, e) < 0)
 		return -1;
-	for (size_t i = 0; i < ARRAY_LEN(folders); i++)
-		if (make_folder(c, folders[i], e) < 0)
-			return -1;
-	return read_instance(c, e);
+	return home_prepare(c->home, c->instance, e);
 }

@@ -21,15 +21,12 @@ const struct sandbox_policy policy_builtin = {
 	.tmp_bytes = 256 * MIB,
 };
 
+#define WORD "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
+
 bool model_name_ok(const char *s)
 {
-	if (s[0] == '-') /* the agent would read a flag */
-		return false;
-	for (; *s; s++)
-		if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-[]",
-			    *s))
-			return false;
-	return true;
+	/* A dash at the start: the agent would read a flag. */
+	return s[0] != '-' && !s[strspn(s, WORD "[]")];
 }
 
 /* A runtime with a kernel of its own between the agent and the host. */
@@ -40,10 +37,7 @@ static bool has_own_kernel(const char *runtime)
 
 static bool runtime_ok(const char *s)
 {
-	static const char set[] =
-		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
-
-	return s[0] && s[0] != '.' && s[0] != '-' && s[strspn(s, set)] == '\0';
+	return s[0] && s[0] != '.' && s[0] != '-' && !s[strspn(s, WORD)];
 }
 
 static int narrow_only(struct yaml *y, const struct sandbox_policy *base,

@@ -7,8 +7,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
-#include "base/str.h"
+#include "runtime/sock_path.h"
 
 #define HEAD_MAX  4096
 #define ANSWER_MS 30000
@@ -25,21 +24,16 @@ struct attach {
 
 int attach_connect(const char *path, int *errnum)
 {
-	struct sockaddr_un a = {.sun_family = AF_UNIX};
-	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	_cleanup_close_ int dir = -1;
+	struct sockaddr_un sa;
+	struct err e = ERR_INIT;
+	int fd;
 
-	*errnum = errno;
-	if (fd < 0)
-		return -1;
-	*errnum = ENAMETOOLONG;
-	if (!str_copy(a.sun_path, sizeof(a.sun_path), path))
-		return -1;
-	if (connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0) {
-		*errnum = errno;
-		return -1;
-	}
-	*errnum = 0;
-	return steal_fd(&fd);
+	errno = ENAMETOOLONG; /* unless something else is wrong */
+	fd = sock_path(path, &sa, &dir, &e) < 0 ? -1 : sock_path_connect(&sa);
+
+	*errnum = fd < 0 ? errno : 0;
+	return fd;
 }
 
 void attach_cancel(struct attach *a)

@@ -232,7 +232,7 @@ static void on_log(void *ctx, const char *line)
 
 	for (; line[n]; n++)
 		fuzz_check((unsigned char)line[n] >= 0x20 && line[n] != 0x7f);
-	fuzz_check(n && n <= DOOR_LINE_MAX);
+	fuzz_check(n && n <= GUEST_LINE_MAX);
 	event(ctx);
 }
 

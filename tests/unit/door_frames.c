@@ -3,7 +3,7 @@
 #include "unit.h"
 #include "base/buf.h"
 #include "base/mem.h"
-#include "door/door_log.h"
+#include "base/guest_log.h"
 #include "door/frames.h"
 
 struct split {
@@ -104,12 +104,12 @@ static bool on_line(void *ctx, const char *line)
 
 static void lines_of(struct lines *l, const char *p, size_t n, size_t step)
 {
-	struct door_log g = {0};
+	struct guest_log g = {0};
 
 	for (size_t i = 0; i < n; i += step)
-		door_log_feed(&g, (const uint8_t *)p + i, n - i < step ? n - i : step, 1000,
-			      on_line, l);
-	door_log_end(&g, 1000, on_line, l);
+		guest_log_feed(&g, (const uint8_t *)p + i, n - i < step ? n - i : step, 1000,
+			       on_line, l);
+	guest_log_end(&g, 1000, on_line, l);
 }
 
 static void lines_torn_and_cleaned(void **state)
@@ -138,36 +138,36 @@ static void long_line_is_cut(void **state)
 	memcpy(in + 4000, "\nnext\n", 6);
 	lines_of(&l, in, 4006, 7);
 	assert_int_equal(l.n, 2);
-	assert_int_equal(l.text.len, DOOR_LINE_MAX + 1 + 5);
-	assert_string_equal(l.text.p + DOOR_LINE_MAX, "\nnext\n");
+	assert_int_equal(l.text.len, GUEST_LINE_MAX + 1 + 5);
+	assert_string_equal(l.text.p + GUEST_LINE_MAX, "\nnext\n");
 	buf_free(&l.text);
 }
 
 static void rate_is_capped_and_said(void **state)
 {
-	struct door_log g = {0};
+	struct guest_log g = {0};
 	struct lines l = {0};
 
 	(void)state;
 	for (int i = 0; i < 10000; i++)
-		door_log_feed(&g, (const uint8_t *)"x\n", 2, 5000, on_line, &l);
-	assert_int_equal(l.n, DOOR_LINES_BURST);
+		guest_log_feed(&g, (const uint8_t *)"x\n", 2, 5000, on_line, &l);
+	assert_int_equal(l.n, GUEST_LINES_BURST);
 	buf_reset(&l.text);
-	door_log_feed(&g, (const uint8_t *)"y\n", 2, 6000, on_line, &l);
+	guest_log_feed(&g, (const uint8_t *)"y\n", 2, 6000, on_line, &l);
 	assert_string_equal(l.text.p, "door: 9800 lines dropped\ny\n");
 	for (int i = 0; i < 1000; i++)
-		door_log_feed(&g, (const uint8_t *)"x\n", 2, 6000, on_line, &l);
-	assert_int_equal(l.n, DOOR_LINES_BURST + 2 + DOOR_LINES_PER_SEC - 1);
+		guest_log_feed(&g, (const uint8_t *)"x\n", 2, 6000, on_line, &l);
+	assert_int_equal(l.n, GUEST_LINES_BURST + 2 + GUEST_LINES_PER_SEC - 1);
 	buf_free(&l.text);
 }
 
 static void receiver_can_stop(void **state)
 {
 	struct lines l = {.stop_at = 2};
-	struct door_log g = {0};
+	struct guest_log g = {0};
 
 	(void)state;
-	door_log_feed(&g, (const uint8_t *)"a\nb\nc\n", 6, 0, on_line, &l);
+	guest_log_feed(&g, (const uint8_t *)"a\nb\nc\n", 6, 0, on_line, &l);
 	assert_string_equal(l.text.p, "a\nb\n");
 	buf_free(&l.text);
 }

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Lines from the sandbox's stderr: see door_log.h. The text is untrusted; nothing here interprets it.
+ * Lines from the sandbox's stderr: see guest_log.h. The text is untrusted; nothing here interprets it.
  */
-#include "door/door_log.h"
+#include "base/guest_log.h"
 #include <stdio.h>
 #include <string.h>
 #include "base/str.h"
 
-void door_clean_text(char *s, size_t n)
+void guest_clean_text(char *s, size_t n)
 {
 	for (size_t i = 0; i < n;) {
 		unsigned char c = (unsigned char)s[i];
@@ -24,18 +24,19 @@ void door_clean_text(char *s, size_t n)
 	}
 }
 
-static bool take_token(struct door_log *g, int64_t now_ms)
+static bool take_token(struct guest_log *g, int64_t now_ms)
 {
 	if (!g->begun) {
 		g->begun = true;
-		g->tokens = DOOR_LINES_BURST;
+		g->tokens = GUEST_LINES_BURST;
 		g->at_ms = now_ms;
 	}
-	int64_t add = (now_ms - g->at_ms) * DOOR_LINES_PER_SEC / 1000;
+	int64_t add = (now_ms - g->at_ms) * GUEST_LINES_PER_SEC / 1000;
 	if (add > 0) {
 		g->at_ms = now_ms;
-		g->tokens = add > DOOR_LINES_BURST - (int64_t)g->tokens ? DOOR_LINES_BURST
-									: g->tokens + (unsigned)add;
+		g->tokens = add > GUEST_LINES_BURST - (int64_t)g->tokens
+				    ? GUEST_LINES_BURST
+				    : g->tokens + (unsigned)add;
 	}
 	if (!g->tokens)
 		return false;
@@ -43,7 +44,7 @@ static bool take_token(struct door_log *g, int64_t now_ms)
 	return true;
 }
 
-static bool hand_out(struct door_log *g, int64_t now_ms, door_line_fn *fn, void *ctx)
+static bool hand_out(struct guest_log *g, int64_t now_ms, guest_line_fn *fn, void *ctx)
 {
 	size_t n = g->len;
 
@@ -61,18 +62,18 @@ static bool hand_out(struct door_log *g, int64_t now_ms, door_line_fn *fn, void 
 		if (!fn(ctx, note))
 			return false;
 	}
-	door_clean_text(g->line, n);
+	guest_clean_text(g->line, n);
 	g->line[n] = '\0';
 	return fn(ctx, g->line);
 }
 
-void door_log_feed(struct door_log *g, const uint8_t *p, size_t n, int64_t now_ms, door_line_fn *fn,
-		   void *ctx)
+void guest_log_feed(struct guest_log *g, const uint8_t *p, size_t n, int64_t now_ms,
+		    guest_line_fn *fn, void *ctx)
 {
 	while (n) {
 		const uint8_t *nl = memchr(p, '\n', n);
 		size_t k = nl ? (size_t)(nl - p) : n;
-		size_t room = DOOR_LINE_MAX - g->len;
+		size_t room = GUEST_LINE_MAX - g->len;
 
 		memcpy(g->line + g->len, p, k < room ? k : room);
 		g->len += k < room ? k : room;
@@ -87,7 +88,7 @@ void door_log_feed(struct door_log *g, const uint8_t *p, size_t n, int64_t now_m
 	}
 }
 
-void door_log_end(struct door_log *g, int64_t now_ms, door_line_fn *fn, void *ctx)
+void guest_log_end(struct guest_log *g, int64_t now_ms, guest_line_fn *fn, void *ctx)
 {
 	hand_out(g, now_ms, fn, ctx);
 }

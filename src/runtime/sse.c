@@ -4,7 +4,7 @@
  * LF or CR; a blank line ends the event. Most bytes of a stream are text deltas, so a line is
  * dropped as soon as it is known to be of no interest.
  */
-#include "gateway/sse.h"
+#include "runtime/sse.h"
 #include <string.h>
 #include "base/json.h"
 #include "base/str.h"

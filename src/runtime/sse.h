@@ -4,8 +4,8 @@
  * message_start and message_delta events of a stream, or from a whole JSON body. Tolerant: what
  * it cannot read counts as zero, and never changes what is passed on.
  */
-#ifndef CHELA_GATEWAY_SSE_H
-#define CHELA_GATEWAY_SSE_H
+#ifndef CHELA_RUNTIME_SSE_H
+#define CHELA_RUNTIME_SSE_H
 #include "base/buf.h"
 #include "runtime/model_api.h"
 

@@ -2,7 +2,7 @@
 /* Token counts out of a passing stream: torn at each byte, every line ending, and nonsense. */
 #include "unit.h"
 #include "base/str.h"
-#include "gateway/sse.h"
+#include "runtime/sse.h"
 
 #define EVENTS(nl)                                                                                 \
 	"event: message_start" nl                                                                  \
