@@ -18,6 +18,15 @@ void router_fatal(struct router *r, const struct err *why)
 	r->o.fatal(r->o.ctx, why);
 }
 
+static void checkpoint(void *ctx)
+{
+	struct router *r = ctx;
+	struct err e = ERR_INIT;
+
+	if (!r->fatal && store_checkpoint(r->store, &e) < 0)
+		router_fatal(r, &e);
+}
+
 static void turn_end_hook(void *ctx)
 {
 	struct router *r = ctx;
@@ -32,6 +41,9 @@ static void turn_end_hook(void *ctx)
 		if (store_commit(r->store, &e) < 0)
 			router_fatal(r, &e);
 	}
+	/* After the door, which writes what the commit let go when its own deferred call comes. */
+	if (!r->fatal && store_checkpoint_due(r->store))
+		loop_defer(r->loop, "store checkpoint", checkpoint, r);
 }
 
 static void on_usage(void *peer, const struct usage *u)

@@ -27,6 +27,7 @@ struct store {
 	size_t n_after, cap_after;
 	struct after *running; /* the list being run, for store_forget */
 	size_t n_running;
+	int log_pages;	   /* in the write-ahead log, as of the last commit */
 	int64_t unindexed; /* what search.c has to index, in its units; 0 = nothing */
 };
 

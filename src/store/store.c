@@ -17,6 +17,20 @@ static const char pragmas[] = "PRAGMA journal_mode = WAL;"
 			      "PRAGMA journal_size_limit = 8388608;"
 			      "PRAGMA temp_store = MEMORY;";
 
+/* Pages in the log before it is copied into the database: when the owner has time, and at the latest. */
+#define LOG_PAGES     1000
+#define LOG_PAGES_MAX 8000
+
+static int on_log(void *ctx, sqlite3 *db, const char *name, int pages)
+{
+	struct store *st = ctx;
+
+	(void)db;
+	(void)name;
+	st->log_pages = pages;
+	return SQLITE_OK;
+}
+
 static int open_db(struct store *st, const char *file, struct err *e)
 {
 	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX |
@@ -30,6 +44,7 @@ static int open_db(struct store *st, const char *file, struct err *e)
 			       st->db ? sqlite3_errmsg(st->db) : "out of memory");
 	sqlite3_busy_timeout(st->db, 2000);
 	sqlite3_db_config(st->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+	sqlite3_wal_hook(st->db, on_log, st);
 	if (sqlite3_exec(st->db, pragmas, NULL, NULL, NULL) != SQLITE_OK)
 		return err_set(e, E_IO, "cannot use %s: %s", file, sqlite3_errmsg(st->db));
 	return 0;
@@ -164,6 +179,8 @@ int store_commit(struct store *st, struct err *e)
 		if (!s || store_done(st, s, e) < 0)
 			return -1;
 		st->in_tx = false;
+		if (st->log_pages >= LOG_PAGES_MAX && store_checkpoint(st, e) < 0)
+			return -1;
 	}
 	if (st->broken[0])
 		return err_set(e, E_IO, "%s", st->broken);
@@ -180,6 +197,23 @@ int store_commit(struct store *st, struct err *e)
 	st->running = NULL;
 	free(list);
 	return 0;
+}
+
+bool store_checkpoint_due(const struct store *st)
+{
+	return st->log_pages >= LOG_PAGES && !st->in_tx && !st->broken[0];
+}
+
+int store_checkpoint(struct store *st, struct err *e)
+{
+	int rc;
+
+	if (!store_checkpoint_due(st))
+		return 0;
+	st->log_pages = 0; /* the next commit says how many are left */
+	rc = sqlite3_wal_checkpoint_v2(st->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+	/* Busy: somebody else reads or does the same. It will come round again. */
+	return rc == SQLITE_OK || rc == SQLITE_BUSY ? 0 : store_fail(st, e, "checkpoint");
 }
 
 bool store_dirty(const struct store *st)

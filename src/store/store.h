@@ -31,6 +31,10 @@ void store_close(struct store *st);
 int store_commit(struct store *st, struct err *e) must_check;
 /* True when a transaction is open or something waits for a commit. */
 bool store_dirty(const struct store *st);
+/* The log has grown so far that it should be copied into the database. That takes some ms: the owner does it once
+ * what waited for the commit is on its way. A log that grows on is copied by store_commit. */
+bool store_checkpoint_due(const struct store *st);
+int store_checkpoint(struct store *st, struct err *e) must_check;
 /* Runs cb after the transaction that is open now is durable; at the next store_commit when none is open. */
 void store_after_commit(struct store *st, void (*cb)(void *ctx), void *ctx);
 /* Drops queued calls for ctx (its owner goes away). */
