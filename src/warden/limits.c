@@ -106,11 +106,9 @@ static bool is_v2(const char *root)
 	return access(path, F_OK) == 0;
 }
 
-/* A process that dies closes its files first: whoever sees that must not take it for alive. */
-static bool is_exiting(const char *root, pid_t pid)
+bool limits_exiting(const char *root, pid_t pid)
 {
 	char path[PATH_CAP], text[1024], *p;
-	int64_t flags = 0;
 
 	snprintf(path, sizeof(path), "%s/proc/%d/stat", root, (int)pid);
 	if (read_text(path, text, sizeof(text)) <= 0 || !(p = strrchr(text, ')')))
@@ -118,29 +116,37 @@ static bool is_exiting(const char *root, pid_t pid)
 	/* proc(5): the 9th field, the 7th after the name; 4 is the kernel's PF_EXITING */
 	for (int field = 2; field < 9 && p; field++)
 		p = strchr(p + 1, ' ');
-	if (p)
-		flags = strtoll(p, NULL, 10);
-	return flags & 4;
+	return p && (strtoll(p, NULL, 10) & 4);
 }
 
-enum limits_sight limits_look(const char *root, pid_t pid, const char *cid)
+void limits_where(const char *root, pid_t pid, char *dst, size_t cap)
 {
-	char path[PATH_CAP + 64], text[4096], mem[PATH_CAP], *n;
-	bool v2 = is_v2(root);
+	char path[PATH_CAP], text[4096];
+
+	snprintf(path, sizeof(path), "%s/proc/%d/cgroup", root, (int)pid);
+	if (read_text(path, text, sizeof(text)) <= 0 ||
+	    cgroup_dir(root, text, "memory", is_v2(root), dst, cap) < 0)
+		dst[0] = '\0';
+}
+
+bool limits_oom(const char *dir)
+{
+	char path[PATH_CAP + 64], text[4096], *n;
 	struct err e = ERR_INIT;
 	int64_t kills;
 
-	snprintf(path, sizeof(path), "%s/proc/%d/cgroup", root, (int)pid);
-	/* The container's name in the path: a number that another process has by now does not count. */
-	if (is_exiting(root, pid) || read_text(path, text, sizeof(text)) <= 0 ||
-	    cgroup_dir(root, text, "memory", v2, mem, sizeof(mem)) < 0 || !strstr(mem, cid))
-		return LIMITS_GONE;
-	snprintf(path, sizeof(path), "%s/%s", mem, v2 ? "memory.events" : "memory.oom_control");
-	if (read_text(path, text, sizeof(text)) <= 0 || !(n = strstr(text, "oom_kill ")))
-		return LIMITS_QUIET;
+	snprintf(path, sizeof(path), "%s/memory.events", dir);
+	if (read_text(path, text, sizeof(text)) <= 0) { /* not version 2 */
+		snprintf(path, sizeof(path), "%s/memory.oom_control", dir);
+		if (read_text(path, text, sizeof(text)) <= 0)
+			return false;
+	}
+	n = strstr(text, "oom_kill ");
+	if (!n)
+		return false;
 	n += strlen("oom_kill ");
 	n[strcspn(n, "\n")] = '\0';
-	return str_to_i64(n, 1, INT64_MAX, &kills, &e) == 0 ? LIMITS_OOM : LIMITS_QUIET;
+	return str_to_i64(n, 1, INT64_MAX, &kills, &e) == 0;
 }
 
 int limits_check(const char *root, pid_t pid, const struct sandbox_policy *p, struct err *e)
@@ -150,7 +156,8 @@ int limits_check(const char *root, pid_t pid, const struct sandbox_policy *p, st
 	bool v2 = is_v2(root);
 
 	snprintf(path, sizeof(path), "%s/proc/%d/cgroup", root, (int)pid);
-	if (read_text(path, lines, sizeof(lines)) <= 0)
+	/* One that has died already is in no cgroup, or in the topmost one: that says nothing of the limits. */
+	if (limits_exiting(root, pid) || read_text(path, lines, sizeof(lines)) <= 0)
 		return err_set(e, E_TEMP, "the sandbox's process ended at once");
 	if (cgroup_dir(root, lines, "memory", v2, mem, sizeof(mem)) < 0 ||
 	    cgroup_dir(root, lines, "pids", v2, pids, sizeof(pids)) < 0)

@@ -158,6 +158,7 @@ static void on_ended(void *ctx, int status, const cJSON *j, const struct err *wh
 /* A sandbox that ran is over or must be: looks at it before it is removed. */
 static void look_back(struct sandbox *s)
 {
+	s->oom |= limits_oom(s->memory_dir);
 	drop_calls(s);
 	s->state = ENDING;
 	call(s, "GET", "/json", NULL, on_ended);
@@ -171,12 +172,10 @@ void sandbox_stop(struct sandbox *s)
 	s->how = SANDBOX_STOPPED;
 	str_copy(s->detail, sizeof(s->detail), "stopped");
 	if (s->state == RUNNING) {
-		enum limits_sight sight = limits_look("", s->pid, s->cid);
-
 		/* A sandbox that is dropped because its agent was killed still runs. One that is dropped because it died is
 		 * told of by the wait, with its exit code. */
-		s->oom = sight == LIMITS_OOM;
-		if (sight != LIMITS_GONE)
+		s->oom = limits_oom(s->memory_dir);
+		if (!limits_exiting("", s->pid))
 			look_back(s);
 	} else if (s->state == WAITING || (s->state > CREATING && s->state < RUNNING)) {
 		remove_container(s);
@@ -205,6 +204,7 @@ static void on_checked(void *ctx, int status, const cJSON *j, const struct err *
 	else if (limits_check("", (pid_t)pid, &s->policy, &e) == 0)
 		s->was_running = true;
 	s->pid = (pid_t)pid;
+	limits_where("", s->pid, s->memory_dir, sizeof(s->memory_dir));
 	if (!s->was_running) {
 		sandbox_fail(s, &e);
 		return;

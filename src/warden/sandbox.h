@@ -63,14 +63,13 @@ extern const char seccomp_profile[];
 int limits_check(const char *root, pid_t pid, const struct sandbox_policy *p,
 		 struct err *e) must_check;
 
-enum limits_sight {
-	LIMITS_GONE,  /* the process has ended */
-	LIMITS_QUIET, /* it runs */
-	LIMITS_OOM, /* it runs, and the kernel has killed another in its cgroup for want of memory */
-};
-/* Looks at process pid of container cid: the engine tells of a want of memory only when the whole container
- * has ended. */
-enum limits_sight limits_look(const char *root, pid_t pid, const char *cid);
+/* True when process pid has ended or is about to: it closes its files before it is gone. */
+bool limits_exiting(const char *root, pid_t pid);
+/* The folder of the memory cgroup of pid; "" when it cannot be told. */
+void limits_where(const char *root, pid_t pid, char *dst, size_t cap);
+/* True when the kernel has killed a process of that cgroup for want of memory. The engine says so only of a
+ * container that has ended, and not always in time. */
+bool limits_oom(const char *dir);
 
 /* ---- sandbox.c: one container's life ---- */
 struct warden_process;
@@ -102,7 +101,8 @@ struct sandbox {
 	struct http_call *wait;
 	int door_fd;
 	pid_t pid; /* the engine's word for the container's first process; 0 = not known */
-	bool oom;  /* the kernel killed in it for want of memory */
+	char memory_dir[PATH_CAP]; /* its memory cgroup */
+	bool oom;		   /* the kernel killed in it for want of memory */
 	bool wait_ready;
 	bool asked; /* the server wants it gone */
 	bool was_running;

@@ -279,9 +279,11 @@ static void numbers_and_ends_are_checked(void **state)
 static void limits_v1(void **state)
 {
 	struct sandbox_policy p = defaults;
+	char mem[512];
 	struct err e = ERR_INIT;
 
 	(void)state;
+	put("v1/proc/42/stat", "42 (a) b) S 1 42 42 0 -1 4194560 9 9 9\n");
 	put("v1/proc/42/cgroup", "9:name=systemd:/d/x\n8:pids:/d/x\n4:cpu,memory:/d/x\n0::/\n");
 	put("v1/sys/fs/cgroup/memory/d/x/memory.limit_in_bytes", "1073741824\n");
 	put("v1/sys/fs/cgroup/memory/d/x/memory.memsw.limit_in_bytes", "1073741824\n");
@@ -296,6 +298,23 @@ static void limits_v1(void **state)
 	put("v1/sys/fs/cgroup/memory/d/x/memory.limit_in_bytes", "1073741824\n");
 	put("v1/sys/fs/cgroup/pids/d/x/pids.max", "max\n");
 	assert_err(limits_check(root, 42, &p, &e), &e, E_PERM, "pids limit is not in force");
+	/* One that dies is not held against the limits; the kernel's killings for want of memory are seen. */
+	put("v1/proc/42/stat", "42 (a) S 1 42 42 0 -1 4194564 9 9 9\n");
+	assert_true(limits_exiting(root, 42));
+	assert_err(limits_check(root, 42, &p, &e), &e, E_TEMP, "ended at once");
+	put("v1/proc/42/stat", "42 (a) S 1 42 42 0 -1 4194560 9 9 9\n");
+	assert_false(limits_exiting(root, 42));
+	assert_true(limits_exiting(root, 43));
+	limits_where(root, 43, mem, sizeof(mem));
+	assert_string_equal(mem, "");
+	limits_where(root, 42, mem, sizeof(mem));
+	assert_false(limits_oom(mem));
+	put("v1/sys/fs/cgroup/memory/d/x/memory.oom_control",
+	    "oom_kill_disable 0\nunder_oom 0\noom_kill 0\n");
+	assert_false(limits_oom(mem));
+	put("v1/sys/fs/cgroup/memory/d/x/memory.oom_control",
+	    "oom_kill_disable 0\nunder_oom 0\noom_kill 2\n");
+	assert_true(limits_oom(mem));
 	put("v1/proc/42/cgroup", "8:pids:/d/x\n0::/\n");
 	assert_err(limits_check(root, 42, &p, &e), &e, E_PERM, "in no cgroup");
 	assert_err(limits_check(root, 43, &p, &e), &e, E_TEMP, "ended at once");
@@ -305,10 +324,12 @@ static void limits_v2(void **state)
 {
 	struct sandbox_policy p = defaults;
 	struct err e = ERR_INIT;
+	char mem[512];
 	char root[256];
 
 	(void)state;
 	snprintf(root, sizeof(root), "%s/v2", dir);
+	put("v2/proc/42/stat", "42 (a) S 1 42 42 0 -1 4194560 9 9 9\n");
 	put("v2/sys/fs/cgroup/cgroup.controllers", "cpu memory pids\n");
 	put("v2/proc/42/cgroup", "0::/system.slice/docker-x.scope\n");
 	put("v2/sys/fs/cgroup/system.slice/docker-x.scope/memory.max", "1073741824\n");
@@ -317,6 +338,9 @@ static void limits_v2(void **state)
 	assert_ok(limits_check(root, 42, &p, &e), &e);
 	put("v2/sys/fs/cgroup/system.slice/docker-x.scope/memory.swap.max", "max\n");
 	assert_err(limits_check(root, 42, &p, &e), &e, E_PERM, "swap limit");
+	limits_where(root, 42, mem, sizeof(mem));
+	put("v2/sys/fs/cgroup/system.slice/docker-x.scope/memory.events", "oom 1\noom_kill 1\n");
+	assert_true(limits_oom(mem));
 	put("v2/proc/42/cgroup", "0::/\n");
 	assert_err(limits_check(root, 42, &p, &e), &e, E_PERM, "memory limit cannot be read");
 	put("v2/proc/42/cgroup", "garbage");
