@@ -57,6 +57,7 @@ struct loop {
 	int held;	   /* see loop_hold */
 	bool ran;	   /* something ran since the last turn end */
 	bool in_run;	   /* inside loop_run */
+	bool stopping;	   /* its last turn, or loop_free */
 	bool in_timer;
 	bool ending; /* inside turn_end */
 };
@@ -304,16 +305,19 @@ void loop_run(struct loop *l)
 	l->in_run = true;
 	uv_update_time(&l->uv);
 	uv_run(&l->uv, UV_RUN_DEFAULT);
+	l->stopping = true;
 	/* loop_stop leaves uv_run before the next prepare: the turn that called it still ends. */
 	for (int i = 0; i < MAX_ROUNDS && (l->ran || l->defers.n); i++)
 		turn_end(l);
 	run_frees(l);
+	l->stopping = false;
 	l->in_run = false;
 }
 
 void loop_stop(struct loop *l)
 {
-	uv_stop(&l->uv);
+	if (!l->stopping) /* else the library would keep it for the next run */
+		uv_stop(&l->uv);
 }
 
 int64_t loop_now(const struct loop *l)
@@ -362,6 +366,7 @@ void loop_free(struct loop *l)
 {
 	if (!l)
 		return;
+	l->stopping = true;
 	for (int i = 0; i < MAX_ROUNDS && l->defers.n; i++)
 		turn_end(l);
 	if (l->held > 0)
@@ -370,11 +375,13 @@ void loop_free(struct loop *l)
 	run_frees(l);
 	uv_close((uv_handle_t *)&l->prepare, NULL);
 	uv_close((uv_handle_t *)&l->again, NULL);
-	uv_run(&l->uv, UV_RUN_NOWAIT);
+	for (int i = 0; i < 2; i++) /* once more: a loop_stop after the last run spoils one */
+		uv_run(&l->uv, UV_RUN_NOWAIT);
 	sweep_hooks(l);
 	if (l->hooks)
 		log_oops("turn hook %s was not freed before its loop", l->hooks->what);
 	if (uv_loop_close(&l->uv) == UV_EBUSY) {
+		log_oops("a loop could not be freed");
 		uv_walk(&l->uv, report_leak, NULL);
 		return; /* leaked on purpose: its handles are still somebody's */
 	}

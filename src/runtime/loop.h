@@ -21,6 +21,8 @@ struct turn_hook;
 struct loop *loop_new(struct err *e) must_check;
 /* Runs until loop_stop; returns after the current turn. */
 void loop_run(struct loop *l);
+/* Ends this run; once it is ending, also by what the last turn defers, nothing more. Between runs: the
+ * next one returns at once. */
 void loop_stop(struct loop *l);
 /* Runs pending closes, then frees. All timers, watches and hooks must have been freed before. */
 void loop_free(struct loop *l);
