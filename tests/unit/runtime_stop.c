@@ -34,8 +34,9 @@ static void stop_late(void *ctx)
 	loop_stop(r->l);
 }
 
-/* Stops; what it defers runs when loop_run is winding down. */
-static void tick(void *ctx)
+/* Stops; what it defers runs when loop_run is winding down, as no turn of the library ends after a
+ * descriptor's event. */
+static void on_pipe(void *ctx, int events maybe_unused)
 {
 	struct run *r = ctx;
 
@@ -47,13 +48,19 @@ static void tick(void *ctx)
 static void one_run(struct run *r)
 {
 	struct timer *dog = timer_new(r->l, "watchdog", bark, r->l);
-	struct timer *t = timer_new(r->l, "tick", tick, r);
+	struct watch *w;
+	int fd[2];
 
+	assert_int_equal(pipe(fd), 0);
+	assert_int_equal(write(fd[1], "x", 1), 1);
+	w = watch_new(r->l, "pipe", fd[0], on_pipe, r);
+	watch_set(w, WATCH_READ);
 	timer_start(dog, 20000, 0);
-	timer_start(t, 0, 0);
 	loop_run(r->l);
-	timer_free(t);
+	watch_free(w);
 	timer_free(dog);
+	close(fd[0]);
+	close(fd[1]);
 }
 
 static void late_stop_ends_one_run_only(void **state maybe_unused)
