@@ -19,6 +19,8 @@ struct client {
 	char group[65];
 	int64_t chat_id;
 	struct console_client *console;
+	int64_t sent_to;  /* the newest message of the history that went out */
+	bool in_history;  /* more of it follows */
 	struct say *says; /* their answers are to come: the struct must live until then */
 	int busy;	  /* up-calls on the stack that still use the struct */
 };
@@ -137,9 +139,13 @@ static void put_message(struct client *cl, int64_t seq, const char *dir, const c
 
 static void on_message(void *ctx, int64_t seq, const char *text, bool notice)
 {
-	client_enter(ctx);
-	put_message(ctx, seq, "out", "", text, notice);
-	client_leave(ctx);
+	struct client *cl = ctx;
+
+	client_enter(cl);
+	/* What comes while older ones are under way follows them, from the same table. */
+	if (!cl->in_history)
+		put_message(cl, seq, "out", "", text, notice);
+	client_leave(cl);
 }
 
 static void on_progress(void *ctx, enum progress_kind kind, const char *text)
@@ -178,30 +184,49 @@ static const struct console_events console_events = {
 
 /* --- requests ----------------------------------------------------------------------------- */
 
-struct history {
-	struct client *cl;
-	int64_t last;
-};
-
 static void put_row(void *ctx, const struct msg_row *m)
 {
-	struct history *h = ctx;
+	struct client *cl = ctx;
 
-	h->last = m->id;
-	put_message(h->cl, m->id, m->dir == MSG_OUT ? "out" : "in", m->sender, m->text, false);
+	cl->sent_to = m->id;
+	put_message(cl, m->id, m->dir == MSG_OUT ? "out" : "in", m->sender, m->text, false);
+}
+
+static void note_place(void *ctx, const struct msg_row *m)
+{
+	*(int64_t *)ctx = m->id - 1;
+}
+
+/* A message at a time, as long as the client reads: twenty of the greatest are more than may be queued for it. */
+static int more_history(struct client *cl, struct err *e)
+{
+	cJSON *j;
+
+	while (cl->in_history && !cl->dead && duplex_pending(cl->d) <= cl->d->high_water) {
+		int64_t from = cl->sent_to;
+
+		if (store_history(cl->c->o.store, cl->chat_id, from, 1, put_row, cl, e) < 0)
+			return -1;
+		if (cl->sent_to != from)
+			continue;
+		cl->in_history = false;
+		j = event("synced");
+		cJSON_AddNumberToObject(j, "last", (double)from);
+		put_json(cl, j);
+	}
+	return 0;
 }
 
 static int send_history(struct client *cl, int64_t since, struct err *e)
 {
-	struct history h = {cl, since < 0 ? 0 : since};
-	cJSON *j;
+	int64_t from = since < 0 ? 0 : since;
 
-	if (store_history(cl->c->o.store, cl->chat_id, since, 10000, put_row, &h, e) < 0)
+	if (since < 0 &&
+	    store_history(cl->c->o.store, cl->chat_id, since, 1, note_place, &from, e) < 0)
 		return -1;
-	j = event("synced");
-	cJSON_AddNumberToObject(j, "last", (double)h.last);
-	put_json(cl, j);
-	return 0;
+	cl->sent_to = from;
+	cl->in_history = true;
+	return more_history(cl, e);
 }
 
 static int do_chat(struct client *cl, const cJSON *req, struct err *e)
@@ -354,7 +379,13 @@ static void client_eof(void *ctx)
 
 static void client_drained(void *ctx)
 {
-	(void)ctx;
+	struct client *cl = ctx;
+	struct err e = ERR_INIT;
+
+	client_enter(cl);
+	if (more_history(cl, &e) < 0)
+		put_error(cl, e.msg);
+	client_leave(cl);
 }
 
 static void client_closed(void *ctx, const struct err *why)
