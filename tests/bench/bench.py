@@ -101,6 +101,17 @@ def pump(client, total, window=200):
             settled += 1
 
 
+def one_by_one(client, count):
+    """ms from a message on the control socket to its line on the agent's stdin, of each."""
+    values = []
+    for n in range(count):
+        begun, _, answer = client.say(f"hello {n}")
+        values.append((int(answer) - begun) / 1e6)
+    if min(values) <= 0:
+        raise Failed("the agent's clock is not ours")
+    return values
+
+
 def handoff():
     """Message on the control socket to line on the agent's stdin, one at a time; then 100,000
     messages, and what they leave behind in the memory that the server has written to."""
@@ -109,14 +120,10 @@ def handoff():
         c.engine_ready()
         for _ in range(200):
             c.say("hello")
-        values = []
-        for n in range(2000):
-            begun, _, answer = c.say(f"hello {n}")
-            values.append((int(answer) - begun) / 1e6)
-        if min(values) <= 0:
-            raise Failed("the agent's clock is not ours")
-        yield "handoff_p50_ms", percentile(values, 0.5), "ms"
-        yield "handoff_p99_ms", percentile(values, 0.99), "ms"
+        blocks = [one_by_one(c, 600) for _ in range(5)]
+        for name, share in (("handoff_p50_ms", 0.5), ("handoff_p99_ms", 0.99)):
+            # the median block: one burst of somebody else's work does not decide
+            yield name, statistics.median(percentile(b, share) for b in blocks), "ms"
         pump(c, 10_000)
         before = s.memory_kb()[2]
         begun = time.monotonic()
@@ -168,7 +175,8 @@ def main():
         pathlib.Path(opts.out).write_text(json.dumps(rows, indent=1) + "\n", "utf-8")
     missed = [r["name"] for r in rows if not r["ok"]]
     print(f"{len(rows)} figures in {time.monotonic() - begun:.0f} s, load after: "
-          f"{os.getloadavg()[0]:.2f}; missed: {', '.join(missed) or 'none'}")
+          f"{os.getloadavg()[0]:.2f}; missed: {', '.join(missed) or 'none'}"
+          + (f"; {failed} steps FAILED" if failed else ""))
     return 1 if failed else 0
 
 

@@ -141,7 +141,7 @@ def ours():
         return first, byte, line, again, s.home
 
 
-def measure(rounds=5):
+def measure(rounds=7):
     """Medians over the rounds; the three things that are compared take turns."""
     rig.need_engine()
     rows = []
