@@ -65,8 +65,6 @@ int store_out_next(struct store *st, int64_t chat_id, int64_t now_ms, out_fn *fn
 		.thread = (const char *)sqlite3_column_text(s, 7),
 		.text = (const char *)sqlite3_column_text(s, 8),
 	};
-	if (r.state == OUT_SENDING)
-		return 0; /* in the platform's hands: order demands that nothing overtakes it */
 	*due_ms = sqlite3_column_int64(s, 9);
 	if (*due_ms <= now_ms) {
 		*due_ms = 0;
@@ -108,8 +106,8 @@ static int set_out(struct store *st, const char *sql, int64_t id, int64_t ms, co
 
 int store_out_sending(struct store *st, int64_t id, struct err *e)
 {
-	static const char sql[] = "UPDATE outbox SET state = 1, tries = tries + 1,"
-				  " next_ms = ?2, error = ?3 WHERE id = ?1 AND state = 0";
+	static const char sql[] = "UPDATE outbox SET state = 1, next_ms = ?2, error = ?3"
+				  " WHERE id = ?1 AND state = 0";
 
 	return set_out(st, sql, id, 0, NULL, e);
 }
@@ -133,8 +131,8 @@ int store_out_sent(struct store *st, int64_t id, const char *platform_id, struct
 
 int store_out_retry(struct store *st, int64_t id, int64_t next_ms, const char *why, struct err *e)
 {
-	static const char sql[] = "UPDATE outbox SET state = 0, next_ms = ?2, error = ?3"
-				  " WHERE id = ?1 AND state < 2";
+	static const char sql[] = "UPDATE outbox SET state = 0, tries = tries + 1, next_ms = ?2,"
+				  " error = ?3 WHERE id = ?1 AND state < 2";
 
 	return set_out(st, sql, id, next_ms, why, e);
 }

@@ -71,6 +71,8 @@ void store_close(struct store *st)
 
 	if (!st)
 		return;
+	/* Who waits for a commit may have been freed by now; whoever wants to be told commits before the close. */
+	st->n_after = 0;
 	if (st->in_tx && store_commit(st, &e) < 0)
 		log_error("store", "commit at close failed", "err=\"%s\"", e.msg);
 	for (size_t i = 0; i < STMT_SLOTS; i++)

@@ -25,7 +25,7 @@ struct store;
 /* Opens or makes the file, runs migrations (a copy "<file>.v<N>.bak" is made before they touch data). A schema newer than ours is
  * refused. clk is borrowed. */
 struct store *store_open(const char *file, const struct clock *clk, struct err *e) must_check;
-/* Commits, checkpoints, closes. NULL is fine. */
+/* Commits, checkpoints, closes; nobody is called any more. NULL is fine. */
 void store_close(struct store *st);
 /* Ends the open transaction, if any, then runs what waited for it. -1: broken. */
 int store_commit(struct store *st, struct err *e) must_check;
@@ -191,13 +191,15 @@ struct out_row {
 	const char *thread, *text;
 };
 typedef void out_fn(void *ctx, const struct out_row *o);
-/* The first unsent row of a chat, if it is due (next_ms <= now). *due_ms: when to look again, 0 = nothing waits. */
+/* The first unsent row of a chat, pending or sending, if it is due (next_ms <= now). *due_ms: when to look again, 0 =
+ * nothing waits. */
 int store_out_next(struct store *st, int64_t chat_id, int64_t now_ms, out_fn *fn, void *ctx,
 		   int64_t *due_ms, struct err *e) must_check;
 typedef void chat_fn(void *ctx, int64_t chat_id);
 int store_out_chats(struct store *st, chat_fn *fn, void *ctx, struct err *e) must_check;
 int store_out_sending(struct store *st, int64_t id, struct err *e) must_check;
 int store_out_sent(struct store *st, int64_t id, const char *platform_id, struct err *e) must_check;
+/* Counts a try. */
 int store_out_retry(struct store *st, int64_t id, int64_t next_ms, const char *why,
 		    struct err *e) must_check;
 int store_out_dead(struct store *st, int64_t id, const char *why, struct err *e) must_check;

@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Delivery over a channel of the test's own, whose platform cannot tell a repeat (no CHAN_RESEND): what is durable when the
+ * first byte leaves, retry, giving up, order, and what a crash in the middle leaves.
+ */
+#include "router_rig.h"
+#include <sqlite3.h>
+
+struct post {
+	int64_t id;
+	char text[32];
+	int64_t state_on_disk; /* as another program saw it during send */
+};
+
+static struct {
+	struct channel *chan;
+	struct post posts[20];
+	int n;
+	char file[48];
+	bool closed;
+} platform;
+
+static int64_t peek(const char *file, const char *sql)
+{
+	sqlite3 *db;
+	sqlite3_stmt *s;
+	int64_t v;
+
+	assert_int_equal(sqlite3_open(file, &db), SQLITE_OK);
+	if (sqlite3_prepare_v2(db, sql, -1, &s, NULL) != SQLITE_OK)
+		fail_msg("%s", sqlite3_errmsg(db));
+	assert_int_equal(sqlite3_step(s), SQLITE_ROW);
+	v = sqlite3_column_int64(s, 0);
+	sqlite3_finalize(s);
+	sqlite3_close(db);
+	return v;
+}
+
+static int fake_open(struct channel *c, struct err *e)
+{
+	(void)e;
+	platform.chan = c;
+	channel_on_state(c, true, "");
+	return 0;
+}
+
+static void fake_close(struct channel *c)
+{
+	(void)c;
+	platform.closed = true;
+}
+
+static int fake_send(struct channel *c, const struct outbound *o, struct err *e)
+{
+	struct post *p = &platform.posts[platform.n++];
+	char sql[80];
+
+	(void)e;
+	assert_in_range(platform.n, 1, 20);
+	assert_ptr_equal(c, platform.chan);
+	p->id = o->id;
+	str_copy(p->text, sizeof(p->text), o->text);
+	snprintf(sql, sizeof(sql), "SELECT state FROM outbox WHERE id = %lld", (long long)o->id);
+	p->state_on_disk = peek(platform.file, sql);
+	loop_defer(c->loop, "seen", nothing, NULL);
+	return 0;
+}
+
+static const struct channel_ops fake = {.name = "fake",
+					.max_text = 1000,
+					.open = fake_open,
+					.close = fake_close,
+					.send = fake_send};
+
+/* In place of registry.c's. */
+const struct channel_ops *const channel_registry[] = {&console_ops, &fake, NULL};
+
+static int64_t chat_of(struct house *h, const char *name)
+{
+	struct err e = ERR_INIT;
+	struct group_row g;
+	struct chat_row c;
+
+	assert_ok(store_group_ensure(h->st, "main", true, &g, &e), &e);
+	assert_ok(store_chat_ensure(h->st, "fake", name, "", &c, &e), &e);
+	return c.id;
+}
+
+static void post(struct house *h, int64_t chat, const char *text)
+{
+	struct err e = ERR_INIT;
+	struct out_new o = {.chat_id = chat, .group_id = 1, .thread = "", .text = text};
+	int64_t id;
+
+	assert_ok(store_out_add(h->st, &o, &id, &e), &e);
+}
+
+static int64_t count(struct house *h, enum out_state s)
+{
+	struct err e = ERR_INIT;
+	int64_t by[5];
+
+	assert_ok(store_out_counts(h->st, by, &e), &e);
+	return by[s];
+}
+
+static void fail_with(int64_t id, enum err_code code)
+{
+	struct err why = ERR_INIT;
+
+	err_set(&why, code, "the platform says no");
+	channel_on_sent(platform.chan, id, NULL, &why);
+}
+
+static int delivery_setup(void **state)
+{
+	struct house *h;
+
+	memset(&platform, 0, sizeof(platform));
+	house_setup(state);
+	h = *state;
+	str_copy(platform.file, sizeof(platform.file), h->file);
+	return 0;
+}
+
+static void sending_is_durable_before_the_first_byte(void **state)
+{
+	struct house *h = *state;
+	int64_t chat = chat_of(h, "c");
+
+	post(h, chat, "one");
+	post(h, chat, "two");
+	house_start(h);
+	await(h, &platform.n, 1);
+	assert_string_equal(platform.posts[0].text, "one");
+	assert_int_equal(platform.posts[0].state_on_disk, OUT_SENDING);
+	settle(h);
+	assert_int_equal(platform.n, 1); /* one at a time, in order */
+	channel_on_sent(platform.chan, platform.posts[0].id, "p1", NULL);
+	channel_on_sent(platform.chan, platform.posts[0].id, "p1",
+			NULL); /* a repeat harms nobody */
+	await(h, &platform.n, 2);
+	assert_string_equal(platform.posts[1].text, "two");
+	channel_on_sent(platform.chan, platform.posts[1].id, "p2", NULL);
+	settle(h);
+	assert_int_equal(count(h, OUT_SENT), 2);
+}
+
+static void a_chat_in_trouble_does_not_hold_up_another(void **state)
+{
+	struct house *h = *state;
+
+	post(h, chat_of(h, "c"), "one");
+	post(h, chat_of(h, "d"), "other");
+	house_start(h);
+	await(h, &platform.n, 2);
+	fail_with(platform.posts[0].id, E_TEMP);
+	channel_on_sent(platform.chan, platform.posts[1].id, "p", NULL);
+	settle(h);
+	assert_int_equal(count(h, OUT_SENT), 1);
+	assert_int_equal(count(h, OUT_PENDING), 1);
+}
+
+static void a_failure_for_now_is_retried_after_a_pause(void **state)
+{
+	struct house *h = *state;
+	int64_t chat = chat_of(h, "c"), began = loop_now(h->l);
+
+	post(h, chat, "one");
+	post(h, chat, "two");
+	house_start(h);
+	await(h, &platform.n, 1);
+	fail_with(platform.posts[0].id, E_TEMP);
+	await(h, &platform.n, 2);
+	assert_true(loop_now(h->l) - began >= 990);
+	assert_string_equal(platform.posts[1].text, "one"); /* not overtaken */
+	channel_on_sent(platform.chan, platform.posts[1].id, "p1", NULL);
+	await(h, &platform.n, 3);
+	assert_string_equal(platform.posts[2].text, "two");
+}
+
+static void the_eighth_failure_and_a_refusal_are_the_end(void **state)
+{
+	struct house *h = *state;
+	struct err e = ERR_INIT;
+	int64_t chat = chat_of(h, "c");
+	sqlite3 *db;
+
+	post(h, chat, "one");
+	post(h, chat, "two");
+	post(h, chat, "three");
+	assert_ok(store_commit(h->st, &e), &e);
+	assert_int_equal(sqlite3_open(h->file, &db), SQLITE_OK);
+	assert_int_equal(
+		sqlite3_exec(db, "UPDATE outbox SET tries = 7 WHERE id = 1", NULL, NULL, NULL),
+		SQLITE_OK);
+	sqlite3_close(db);
+	house_start(h);
+	await(h, &platform.n, 1);
+	fail_with(platform.posts[0].id, E_TEMP); /* its eighth */
+	await(h, &platform.n, 2);
+	assert_string_equal(platform.posts[1].text, "two");
+	fail_with(platform.posts[1].id, E_PERM); /* for good */
+	await(h, &platform.n, 3);
+	assert_string_equal(platform.posts[2].text, "three");
+	assert_int_equal(count(h, OUT_DEAD), 2);
+}
+
+static void a_crash_while_sending_is_not_sent_twice(void **state)
+{
+	struct house *h = *state;
+	int64_t chat = chat_of(h, "c");
+
+	post(h, chat, "one");
+	post(h, chat, "two");
+	house_start(h);
+	await(h, &platform.n, 1); /* nobody knows whether the platform has it */
+	house_stop(h);
+	assert_true(platform.closed);
+	store_close(h->st);
+	house_open_store(h);
+	house_start(h);
+	await(h, &platform.n, 2);
+	assert_string_equal(platform.posts[1].text, "two");
+	assert_int_equal(count(h, OUT_UNSURE), 1);
+}
+
+static void a_channel_that_is_down_waits(void **state)
+{
+	struct house *h = *state;
+	int64_t chat = chat_of(h, "c");
+
+	post(h, chat, "one");
+	house_start(h);
+	channel_on_state(platform.chan, false, "no network");
+	settle(h);
+	if (platform.n == 0) {
+		channel_on_state(platform.chan, true, "");
+		await(h, &platform.n, 1);
+	}
+	channel_on_state(platform.chan, false, "no network");
+	channel_on_sent(platform.chan, platform.posts[0].id, "p", NULL);
+	post(h, chat, "two");
+	settle(h);
+	assert_int_equal(platform.n, 1);
+	channel_on_state(platform.chan, true, "");
+	await(h, &platform.n, 2);
+	assert_string_equal(platform.posts[1].text, "two");
+}
+
+int main(void)
+{
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, delivery_setup, house_teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(sending_is_durable_before_the_first_byte),
+		TEST(a_chat_in_trouble_does_not_hold_up_another),
+		TEST(a_failure_for_now_is_retried_after_a_pause),
+		TEST(the_eighth_failure_and_a_refusal_are_the_end),
+		TEST(a_crash_while_sending_is_not_sent_twice),
+		TEST(a_channel_that_is_down_waits),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
