@@ -431,7 +431,7 @@ static maybe_unused int house_setup(void **state)
 	h->l = loop_new(&e);
 	assert_non_null(h->l);
 	h->dog = timer_new(h->l, "dog", house_bark, h);
-	timer_start(h->dog, 10000, 0);
+	timer_start(h->dog, 60000, 0);
 	h->hook = loop_on_turn_end(h->l, "await", house_turn, h);
 	snprintf(h->dir, sizeof(h->dir), "/tmp/router-unit-XXXXXX");
 	assert_non_null(mkdtemp(h->dir));
