@@ -131,7 +131,8 @@ static void write_out(struct door *d)
 	bool more = d->out.len || (!d->deaf && nghttp2_session_want_write(d->h2));
 	watch_for(d, more ? WATCH_READ | WATCH_WRITE : WATCH_READ);
 	if (!more && !d->h2_dead && door_h2_is_done(d))
-		door_fail(d, E_PROTO, "the sandbox broke HTTP/2: %s", d->h2_error);
+		door_fail(d, E_PROTO, "the sandbox broke HTTP/2%s%s", d->h2_error[0] ? ": " : "",
+			  d->h2_error);
 }
 
 static void on_turn_end(void *ctx)

@@ -23,6 +23,7 @@ struct call {
 	int64_t body_seen;
 	int64_t complete_us; /* when the request was complete; 0 = not yet */
 	bool counted;	     /* a call that uses tokens: tell on_usage */
+	struct buf tail;     /* of an error's body: what may be the begin of the key */
 	bool body_done, send_waits, down_waits, answered, redirect;
 	struct usage u;
 	struct sse sse;
@@ -65,6 +66,7 @@ static void call_end(struct call *m)
 	if (m->counted)
 		gateway_usage(m->g, m->peer, &m->u);
 	buf_free(&m->body);
+	buf_free(&m->tail);
 	free(m);
 }
 
@@ -173,6 +175,36 @@ static void on_head(void *ctx, int status, const struct http_header *h, size_t n
 		return; /* m is gone */
 }
 
+/* Some servers quote the key that they refuse. It is covered by as many stars, so that lengths stay; what
+ * may be its begin waits in tail for what follows. Returns how many bytes of tail may go. */
+static size_t cover_key(struct call *m)
+{
+	const struct secret *key = m->g->o.oauth ? m->g->o.oauth : m->g->o.key;
+	size_t hold = key->len - 1;
+	char *at;
+
+	while ((at = memmem(m->tail.p, m->tail.len, key->value, key->len)))
+		memset(at, '*', key->len);
+	if (hold > m->tail.len)
+		hold = m->tail.len;
+	while (hold && memcmp(m->tail.p + m->tail.len - hold, key->value, hold) != 0)
+		hold--;
+	return m->tail.len - hold;
+}
+
+/* -1: m is gone. */
+static int pass_down(struct call *m, const uint8_t *p, size_t n)
+{
+	if (m->u.status < 400)
+		return http1_write(m->c, p, n);
+	buf_put(&m->tail, p, n);
+	n = cover_key(m);
+	if (n && http1_write(m->c, m->tail.p, n) < 0)
+		return -1;
+	buf_drop(&m->tail, n);
+	return 0;
+}
+
 static bool on_body(void *ctx, const uint8_t *p, size_t n)
 {
 	struct call *m = ctx;
@@ -183,7 +215,7 @@ static bool on_body(void *ctx, const uint8_t *p, size_t n)
 		m->u.first_byte_us = clock_mono(&clock_system) - m->complete_us;
 	if (m->counted)
 		sse_feed(&m->sse, p, n);
-	if (http1_write(m->c, p, n) < 0)
+	if (pass_down(m, p, n) < 0)
 		return true; /* m is gone, and the call with it */
 	m->down_waits = http1_full(m->c);
 	return !m->down_waits;
@@ -235,6 +267,8 @@ static void on_done(void *ctx, const struct err *why)
 
 	m->up = NULL; /* freed after this call */
 	if (!why && !m->redirect) {
+		if (m->tail.len && http1_write(c, m->tail.p, m->tail.len) < 0)
+			return; /* m is gone */
 		call_end(m);
 		http1_finish(c);
 		return;
