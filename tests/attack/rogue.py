@@ -206,14 +206,14 @@ def second_agent():
     hello()
     send(headers(3, request("/agent", version="1")))
     send(frame(DATA, 0, 3, json.dumps(result([], "from a second agent")).encode() + b"\n"))
-    Host().idle()
+    answer_all(Host())
 
 
 def unknown_paths():
     hello()
-    for i, path in enumerate(("/warden", "/control", "/../agent", "/agent/", "")):
+    for i, path in enumerate(("/warden", "/control", "/../agent", "/agent/", "/")):
         send(headers(3 + 2 * i, request(path)))
-    Host().idle()
+    answer_all(Host())
 
 
 def big_header():
@@ -340,6 +340,11 @@ def tcp_bodies():
             elif kind == RST:
                 left[stream] = 0
     answer_all(host)
+
+
+def fair():
+    hello()
+    answer_all(Host())
 
 
 def answer_all(host):

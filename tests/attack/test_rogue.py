@@ -42,7 +42,7 @@ ANSWERS = {
     "lie_long_line": "after the long line",
     "lie_dense_line": "after the dense line",
     "lie_talk": "after the spam",
-    "stderr_flood": "echo: hello",
+    "stderr_flood": "hello",
 }
 
 
@@ -79,7 +79,7 @@ def rogue_lock(sandboxes, tmp_path_factory):
 def rogue(rogue_lock, tmp_path_factory):
     server = servers.Server(tmp_path_factory.mktemp("rogue"),
                             {"sandbox": {"image_lock": rogue_lock, "start_timeout": "8s"},
-                             "router": {"tries": 1}},
+                             "router": {"tries": 1, "delayed_notice": "3s"}},
                             policy={"runtime": "runc", **POLICY})
     two_groups(server)
     server.fair = server.console("kin")
@@ -115,18 +115,21 @@ def turn_rogue(server, mode):
             server.wait_log("sandbox ended.*group=main", 30, mark)
 
 
-def attack(server, mode):
-    """Says hello to the rogue, and to the other group meanwhile; (answered, words, peak in MB)."""
+def attack(server, mode, told):
+    """Says hello to the rogue, and to the other group meanwhile. Returns what the chat was told when it
+    was told `told`; (answered, words). Then the group has a fair agent again."""
     turn_rogue(server, mode)
     others = [c["Id"] for c in engine.containers(server.instance, every=False)
               if c["Labels"]["chela.group"] == "kin"]
     pids = {"front": server.front, "warden": server.warden}
     before = {n: peak_reset(p) or peak_kb(p) for n, p in pids.items()}
+    mark = server.bus.mark()
     uid = server.evil.say("hello")
-    fair = server.fair.ask(f"still there under {mode}?", 30)
-    assert f"echo: still there under {mode}?" in fair
+    assert f"still there under {mode}?" in server.fair.ask(f"still there under {mode}?", 30)
     seq = server.evil.stored(uid)
-    good = server.evil.settled(uid, 90)
+    server.evil.wait_message(lambda t: re.search(told, t), 60, mark)
+    (server.home / "groups/main/rogue").write_text("fair", "utf-8")
+    good = server.evil.settled(uid, 60)
     server.evil.sync()
     words = "\n".join(server.evil.outs(seq))
     assert {"front": server.front, "warden": server.warden} == pids, "a process of the server died"
@@ -135,19 +138,24 @@ def attack(server, mode):
     grown = max((peak_kb(p) - before[n]) / 1024 for n, p in pids.items())
     print(f"{mode}: peak +{grown:.1f} MB, {words[:200]!r}")
     assert grown <= PEAK_MB, f"{mode}: the server grew by {grown:.1f} MB"
+    assert "done as asked" in server.evil.ask("and again")
     return good, words
 
 
 @pytest.mark.parametrize("mode", BREAKS)
 def test_breaks_end_that_sandbox_only(rogue, mode):
-    good, words = attack(rogue, mode)
-    assert not good, words
-    assert re.search(BREAKS[mode], words), words
+    """The chat is told why; before a message was handed in it is kept for the next sandbox, after that it
+    has failed (tries is 1 here)."""
+    mark = rogue.bus.mark()
+    good, words = attack(rogue, mode, BREAKS[mode])
+    dropped = rogue.log_lines("dropped.*group=main", mark)
+    assert any(re.search(BREAKS[mode], x) for x in dropped), dropped
+    assert ("done as asked" in words) == good
 
 
 @pytest.mark.parametrize("mode", ANSWERS)
 def test_lies_and_floods_are_borne(rogue, mode):
-    good, words = attack(rogue, mode)
+    good, words = attack(rogue, mode, re.escape(ANSWERS[mode]))
     assert good and ANSWERS[mode] in words, words
     if mode == "lie_uuids":  # not one of the forged ids is kept for the next resume
         ids = rogue.rows("SELECT session_id FROM sessions")
@@ -156,15 +164,11 @@ def test_lies_and_floods_are_borne(rogue, mode):
         assert words.count("spam") <= 100, f"{words.count('spam')} messages that nobody asked for"
 
 
-def test_a_second_agent_is_refused(rogue):
-    for mode in ("second_agent", "unknown_paths"):
-        turn_rogue(rogue, mode)
-        uid = rogue.evil.say("hello")
-        assert "echo: fine" in rogue.fair.ask("fine")
-        rogue.evil.stored(uid)
-        rogue.wait_log("ready.*group=main")
-        turn_rogue(rogue, mode)  # ends it: nothing else does
-        assert "from a second agent" not in rogue.evil.failure(uid)
+@pytest.mark.parametrize("mode", ["second_agent", "unknown_paths"])
+def test_streams_that_are_refused(rogue, mode):
+    """They are not listened to; the sandbox lives on, and its agent's stream too."""
+    good, words = attack(rogue, mode, "done as asked")
+    assert good and words.count("done as asked") == 1 and "second agent" not in words
 
 
 def test_back_to_honest(rogue):
@@ -175,5 +179,5 @@ def test_back_to_honest(rogue):
             mark = rogue.bus.mark()
             engine.kill(c["Id"])
             rogue.wait_log("sandbox ended.*group=main", 30, mark)
-    assert "echo: and now?" in rogue.evil.ask("and now?")
+    assert "and now?" in rogue.evil.ask("and now?")
     assert procs.children(rogue.supervisor) == [rogue.warden, rogue.front]
