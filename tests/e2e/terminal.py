@@ -37,7 +37,7 @@ class Terminal:
         self.fd = ours
         self.wake, self.waker = os.pipe()  # a blocked read would hold the terminal open
         self.text = ""
-        self.changed = threading.Condition()
+        self.changed = threading.Condition(threading.RLock())
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
 
@@ -63,11 +63,18 @@ class Terminal:
 
     def expect(self, what, timeout=30, since=0):
         """Waits until the text is shown after the place `since`."""
+        self._wait(lambda shown: what in shown[since:], repr(what), timeout)
+
+    def prompt(self, timeout=30):
+        """Waits until a line is asked for."""
+        self._wait(lambda shown: shown.endswith("main> "), "prompt", timeout)
+
+    def _wait(self, there, what, timeout):
         end = time.monotonic() + timeout
         with self.changed:
-            while what not in CONTROLS.sub("", self.text)[since:]:
+            while not there(self.screen()):
                 left = end - time.monotonic()
-                assert left > 0, f"no {what!r} within {timeout} s on:\n{self.screen()[since:]}"
+                assert left > 0, f"no {what} within {timeout} s on:\n{self.screen()}"
                 self.changed.wait(left)
 
     def type(self, keys):

@@ -32,26 +32,26 @@ def open_terminal(server):
 
 def test_talk_and_leave(open_terminal):
     t = open_terminal()
-    t.expect("main> ")
+    t.prompt()
     assert "Ctrl-C stops a turn" in t.screen() and "demo model" in t.screen()
     t.line("hello there")
     t.expect("echo: hello there")
     mark = t.mark()
     t.line("and again")
     t.expect("echo: and again", since=mark)
-    t.expect("main> ", since=t.screen().rindex("echo: and again"))
+    t.prompt()
     t.type("\x04")
     assert t.ended() == 0
 
 
 def test_answer_streams(open_terminal):
     t = open_terminal()
-    t.expect("main> ")
+    t.prompt()
     t.line("!slow 150 20")
     t.expect("tick 3")
     assert "tick 20" not in t.screen(), "nothing was shown before the end"
     t.expect("tick 20")
-    t.expect("main> ", since=t.screen().rindex("tick 20"))
+    t.prompt()
     t.type("\x04")
     assert t.ended() == 0
     assert t.screen().count("tick 20") == 1, "the streamed answer was printed twice"
@@ -59,7 +59,7 @@ def test_answer_streams(open_terminal):
 
 def test_tool_use_is_shown(open_terminal):
     t = open_terminal()
-    t.expect("main> ")
+    t.prompt()
     t.line("!bash echo from the tool")
     t.expect("Bash")
     t.expect("result: from the tool")
@@ -67,7 +67,7 @@ def test_tool_use_is_shown(open_terminal):
 
 def test_ctrl_c_stops_the_turn(open_terminal, server):
     t = open_terminal()
-    t.expect("main> ")
+    t.prompt()
     mark = t.mark()
     t.line("!slow 100 600")
     t.expect("tick 2", since=mark)
@@ -76,8 +76,8 @@ def test_ctrl_c_stops_the_turn(open_terminal, server):
     mark = t.mark()
     t.line("life goes on")
     t.expect("echo: life goes on", since=mark)
+    t.prompt()
     mark = t.mark()
-    t.expect("main> ", since=mark)
     t.type("\x03")
     t.expect("nothing runs", since=mark)
     assert t.popen.poll() is None
@@ -88,15 +88,16 @@ def test_ctrl_c_stops_the_turn(open_terminal, server):
 
 def test_history_on_reopen(open_terminal):
     t = open_terminal()
-    t.expect("main> ")
+    t.prompt()
     t.line("remember the marmot")
     t.expect("echo: remember the marmot")
+    t.prompt()
     t.type("\x04")
     t.ended()
     t = open_terminal()
     t.expect("echo: remember the marmot")
     assert "you> remember the marmot" in t.screen()
-    t.expect("main> ", since=t.screen().rindex("echo: remember the marmot"))
+    t.prompt()
     mark = t.mark()
     t.type("\x1b[A")  # the line editor's own history
     t.expect("remember the marmot", since=mark)
@@ -104,7 +105,7 @@ def test_history_on_reopen(open_terminal):
 
 def test_line_editing(open_terminal):
     t = open_terminal()
-    t.expect("main> ")
+    t.prompt()
     mark = t.mark()
     t.type("wxrld")
     t.type("\x1b[D" * 3 + "\x7f" + "o")  # back over "rld", take the x, put an o
@@ -114,14 +115,14 @@ def test_line_editing(open_terminal):
 
 def test_umlauts(open_terminal):
     t = open_terminal()
-    t.expect("main> ")
+    t.prompt()
     t.line("grüße ✓")
     t.expect("echo: grüße ✓")
 
 
 def test_a_server_that_comes_back(open_terminal, server):
     t = open_terminal()
-    t.expect("main> ")
+    t.prompt()
     mark, log = t.mark(), server.bus.mark()
     front = procs.Handle(server.front)
     front.kill()
@@ -136,7 +137,7 @@ def test_a_server_that_comes_back(open_terminal, server):
 def test_hang_up(open_terminal, server):
     """The terminal goes away: so does the client, and the server stays."""
     t = open_terminal()
-    t.expect("main> ")
+    t.prompt()
     t.hang_up()
     t.popen.wait(10)
     assert server.popen.poll() is None
@@ -146,7 +147,7 @@ def test_hang_up_of_a_chat_with_its_own_server(sandboxes, tmp_path):
     home = make_home(tmp_path)
     t = Terminal(home, "chat", "--serve")
     try:
-        t.expect("main> ")
+        t.prompt()
         t.line("hello")
         t.expect("echo: hello")
         held = procs.open_all(procs.below(t.popen.pid))
@@ -167,7 +168,7 @@ def test_chat_serve(sandboxes, tmp_path):
     t = Terminal(home, "chat", "--serve")
     try:
         t.expect("starting the server")
-        t.expect("main> ")
+        t.prompt()
         t.line("hello")
         t.expect("echo: hello")
         t.type("\x04")
