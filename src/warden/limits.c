@@ -43,17 +43,10 @@ static int64_t read_limit(const char *dir, const char *file)
 /* True when the comma-separated list of n bytes holds the word. */
 static bool has_word(const char *list, size_t n, const char *word)
 {
-	size_t len = strlen(word);
+	_cleanup_free_ char *in = xasprintf(",%.*s,", (int)n, list);
+	_cleanup_free_ char *what = xasprintf(",%s,", word);
 
-	for (const char *p = list; p < list + n;) {
-		const char *end = memchr(p, ',', (size_t)(list + n - p));
-		size_t k = (size_t)((end ? end : list + n) - p);
-
-		if (k == len && !memcmp(p, word, len))
-			return true;
-		p += k + 1;
-	}
-	return false;
+	return strstr(in, what) != NULL;
 }
 
 /* The folder of a controller from the lines "id:controllers:path" of /proc/PID/cgroup (cgroups(7)).
