@@ -189,7 +189,7 @@ static void put_row(void *ctx, const struct msg_row *m)
 	struct client *cl = ctx;
 
 	cl->sent_to = m->id;
-	put_message(cl, m->id, m->dir == MSG_OUT ? "out" : "in", m->sender, m->text, false);
+	put_message(cl, m->id, m->dir == MSG_OUT ? "out" : "in", m->sender, m->text, m->notice);
 }
 
 static void note_place(void *ctx, const struct msg_row *m)

@@ -143,7 +143,7 @@ void turn_control(struct session *s, const char *subtype, const char *uuid)
 static void add_history(void *ctx, const struct msg_row *m)
 {
 	struct buf *b = ctx;
-	const char *who = m->dir == MSG_OUT ? "you" : m->sender;
+	const char *who = m->notice ? "server" : m->dir == MSG_OUT ? "you" : m->sender;
 
 	if (m->state == MSG_LEASED || m->state == MSG_PENDING)
 		return;

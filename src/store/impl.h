@@ -53,7 +53,8 @@ int64_t store_now(const struct store *st);
 /* Reads the columns of MSG_COLUMNS into m. */
 #define MSG_COLUMNS                                                                                \
 	"m.id, m.chat_id, m.group_id, m.turn_id, m.dir, m.state, m.tries, m.sent_ms, m.thread,"    \
-	" m.platform_id, m.text, coalesce((SELECT name FROM senders WHERE id = m.sender_id), '')"
+	" m.platform_id, m.text, coalesce((SELECT name FROM senders WHERE id = m.sender_id), '')," \
+	" m.notice"
 void store_read_msg(sqlite3_stmt *s, struct msg_row *m);
 int store_each_msg(struct store *st, sqlite3_stmt *s, msg_fn *fn, void *ctx,
 		   struct err *e) must_check;

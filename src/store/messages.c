@@ -27,6 +27,7 @@ void store_read_msg(sqlite3_stmt *s, struct msg_row *m)
 	m->text = column(s, 10);
 	m->text_len = (size_t)sqlite3_column_bytes(s, 10);
 	m->sender = column(s, 11);
+	m->notice = sqlite3_column_int(s, 12) != 0;
 }
 
 int store_each_msg(struct store *st, sqlite3_stmt *s, msg_fn *fn, void *ctx, struct err *e)

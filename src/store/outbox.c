@@ -10,7 +10,8 @@ int store_out_add(struct store *st, const struct out_new *o, int64_t *id, struct
 {
 	static const char msg[] =
 		"INSERT INTO messages(chat_id, group_id, thread, dir, state, text, sent_ms,"
-		" stored_ms, turn_id) VALUES (?1, ?2, ?3, 1, 0, ?4, ?5, ?5, nullif(?6, 0))";
+		" stored_ms, turn_id, notice)"
+		" VALUES (?1, ?2, ?3, 1, 0, ?4, ?5, ?5, nullif(?6, 0), ?7)";
 	static const char out[] = "INSERT INTO outbox(chat_id, message_id, turn_id, kind)"
 				  " VALUES (?1, ?2, nullif(?3, 0), ?4)";
 	_cleanup_stmt_ sqlite3_stmt *m = store_write(st, msg, e);
@@ -24,6 +25,7 @@ int store_out_add(struct store *st, const struct out_new *o, int64_t *id, struct
 	bind_text(m, 4, o->text);
 	sqlite3_bind_int64(m, 5, store_now(st));
 	sqlite3_bind_int64(m, 6, o->turn_id);
+	sqlite3_bind_int(m, 7, o->kind == OUT_NOTICE);
 	if (store_done(st, m, e) < 0)
 		return -1;
 	sqlite3_bind_int64(s, 1, o->chat_id);

@@ -105,6 +105,7 @@ struct msg_row { /* strings are borrowed for the call */
 	enum msg_state state;
 	int64_t tries, sent_ms;
 	const char *thread, *platform_id, *text, *sender;
+	bool notice; /* ours, not the agent's */
 	size_t text_len;
 };
 typedef void msg_fn(void *ctx, const struct msg_row *m);

@@ -175,6 +175,42 @@ static void a_text_of_tags_is_quick(void **state)
 	buf_free(&b);
 }
 
+/* However a text is cut into pieces, what is shown of it is what is outside the tags. */
+static void what_is_internal_is_not_streamed(void **state)
+{
+	static const struct {
+		const char *text, *shown;
+	} texts[] = {
+		{"a<internal>b</internal>c", "ac"},
+		{"a < b and <i>c</i>", "a < b and <i>c</i>"},
+		{"<<internal>x</internal>>", "<>"},
+		{"<inter<internal>x<</internal>y", "<intery"},
+		{"<internal>never closed", ""},
+		{"no tag at all", "no tag at all"},
+		{"</internal>stray", "</internal>stray"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+		size_t n = strlen(texts[i].text);
+
+		for (size_t a = 0; a <= n; a++) {
+			for (size_t b = a; b <= n; b++) {
+				_cleanup_free_ char *one = xstrndup(texts[i].text, a);
+				_cleanup_free_ char *two = xstrndup(texts[i].text + a, b - a);
+				_cleanup_(buf_free) struct buf out = {0};
+				struct partial p = {0};
+
+				buf_puts(&out, "");
+				partial_feed(&p, one, &out);
+				partial_feed(&p, two, &out);
+				partial_feed(&p, texts[i].text + b, &out);
+				assert_string_equal(out.p, texts[i].shown);
+			}
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -183,6 +219,7 @@ int main(void)
 		cmocka_unit_test(words_are_cut_whole),
 		cmocka_unit_test(what_is_internal_is_taken_out),
 		cmocka_unit_test(a_text_of_tags_is_quick),
+		cmocka_unit_test(what_is_internal_is_not_streamed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
