@@ -171,6 +171,8 @@ def main():
         except (Failed, OSError, subprocess.SubprocessError, ValueError, KeyError) as why:
             failed += 1
             print(f"FAILED: {name}: {type(why).__name__}: {why}", file=sys.stderr)
+    rows.append(row_of("load_1m", os.getloadavg()[0], "tasks"))  # how quiet the machine was
+    show(rows[-1])
     if opts.out:
         pathlib.Path(opts.out).write_text(json.dumps(rows, indent=1) + "\n", "utf-8")
     missed = [r["name"] for r in rows if not r["ok"]]
