@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * JSON in and out. cJSON parses, but it recurses, takes stray control bytes for white space and
- * ends strings at an escaped NUL, so every text is scanned once before: size, depth, UTF-8, bare
+ * ends strings at an escaped NUL, so every text is scanned once before: size, depth, number of values, UTF-8, bare
  * control characters. Escaped lone surrogates (an agent that cuts an emoji in two sends them) and
  * escaped NULs cannot be held as C strings: they become U+FFFD instead of losing the message.
  */
@@ -13,6 +13,7 @@
 
 #define DEPTH_MAX  128
 #define KEY_MAX	   128
+#define VALUES_MAX 200000		     /* a value of two bytes takes 80 once it is read */
 #define EXACT_MAX  INT64_C(9007199254740992) /* 2^53 */
 #define SAFE_FIRST "\\ufffd"
 
@@ -56,7 +57,7 @@ static size_t escape_len(const char *p, size_t n, bool *bad)
 }
 
 struct scan {
-	size_t depth;
+	size_t depth, values;
 	bool in_string;
 	bool mend; /* some escapes must be replaced */
 };
@@ -85,7 +86,11 @@ static size_t scan_step(struct scan *s, const char *p, size_t n, const char **wh
 		s->in_string = c != '"';
 	} else if (c == '"') {
 		s->in_string = true;
+	} else if (c == ',' && ++s->values > VALUES_MAX) {
+		*why = "too many values";
+		return 0;
 	} else if (c == '{' || c == '[') {
+		s->values++;
 		if (++s->depth > DEPTH_MAX) {
 			*why = "nested too deep";
 			return 0;

@@ -8,11 +8,13 @@
 #include <string.h>
 #include "base/clock.h"
 #include "base/str.h"
+#include "runtime/bodies.h"
 #include "demo/plan.h"
 
 struct demo {
 	struct loop *loop;
 	demo_usage_fn *on_usage;
+	struct bodies bodies;
 };
 
 /* One request, from its head to its answer. */
@@ -20,7 +22,7 @@ struct demo_call {
 	struct demo *demo;
 	void *peer;
 	struct http1 *c;
-	struct buf body;
+	struct body body;
 	struct demo_plan plan;
 	bool messages, stream; /* POST /v1/messages; with "stream": true */
 	uint64_t id;
@@ -36,7 +38,7 @@ static void demo_end(struct demo_call *d)
 		d->demo->on_usage(d->peer, &d->u);
 	timer_free(d->timer);
 	demo_plan_free(&d->plan);
-	buf_free(&d->body);
+	body_close(&d->body);
 	free(d);
 }
 
@@ -261,7 +263,7 @@ static void count_tokens(struct demo_call *d)
 	char text[64];
 	struct http1 *c = d->c;
 
-	snprintf(text, sizeof(text), "{\"input_tokens\":%zu}", d->body.len / 4);
+	snprintf(text, sizeof(text), "{\"input_tokens\":%zu}", d->body.buf.len / 4);
 	demo_end(d);
 	http1_reply(c, 200, "application/json", text, strlen(text));
 }
@@ -280,8 +282,8 @@ static void on_end(void *x)
 	struct demo_call *d = x;
 	int64_t t0 = clock_mono(&clock_system);
 	struct err e = ERR_INIT;
-	_cleanup_json_ cJSON *req =
-		json_parse(d->body.p ? d->body.p : "", d->body.len, (size_t)MODEL_BODY_MAX, &e);
+	_cleanup_json_ cJSON *req = json_parse(d->body.buf.p ? d->body.buf.p : "", d->body.buf.len,
+					       (size_t)MODEL_BODY_MAX, &e);
 	bool stream = false;
 
 	if (!req || (d->messages && demo_plan_make(&d->plan, req, &e) < 0) ||
@@ -291,8 +293,8 @@ static void on_end(void *x)
 	}
 	const char *model = json_peek_str(req, "model");
 	str_copy(d->u.model, sizeof(d->u.model), model ? model : "demo");
-	d->id = hash(d->body.p, d->body.len);
-	d->u.input_tokens = (int64_t)d->body.len / 4;
+	d->id = hash(d->body.buf.p, d->body.buf.len);
+	d->u.input_tokens = (int64_t)d->body.buf.len / 4;
 	d->u.status = 200;
 	d->u.first_byte_us = clock_mono(&clock_system) - t0;
 	if (!d->messages)
@@ -309,7 +311,7 @@ static void on_body(void *x, const uint8_t *p, size_t n)
 	struct err e = ERR_INIT;
 
 	http1_consumed(d->c, n);
-	if (buf_add(&d->body, p, n, &e) < 0)
+	if (body_add(&d->demo->bodies, &d->body, p, n, (size_t)MODEL_BODY_MAX, &e) < 0)
 		bad_request(d, 413, "request_too_large", "The request is larger than 32 MiB.");
 }
 
@@ -339,7 +341,7 @@ static const struct http1_handler *on_request(void *self, void *peer, struct htt
 	d->c = c;
 	d->messages = streq(r->path, "/v1/messages");
 	d->u.demo = true;
-	buf_init(&d->body, (size_t)MODEL_BODY_MAX);
+	body_open(&d->demo->bodies, &d->body, peer, (size_t)MODEL_BODY_MAX);
 	*x = d;
 	return &handler;
 }

@@ -11,6 +11,7 @@
 #include <string.h>
 #include "base/json_schema.h"
 #include "base/str.h"
+#include "runtime/bodies.h"
 
 #define MODERN	     "2026-07-28"
 #define LEGACY	     "2025-11-25"
@@ -31,6 +32,7 @@ enum {
 
 struct mcp {
 	struct mcp_opts o;
+	struct bodies bodies;
 	cJSON **schemas; /* one a tool */
 };
 
@@ -40,7 +42,7 @@ struct mcp_call {
 	void *peer;
 	struct http1 *c;
 	const struct http1_req *r;
-	struct buf body;
+	struct body body;
 	cJSON *msg;
 	const cJSON *id; /* in msg */
 	bool modern;
@@ -74,7 +76,7 @@ void mcp_free(struct mcp *m)
 static void call_free(struct mcp_call *q)
 {
 	cJSON_Delete(q->msg);
-	buf_free(&q->body);
+	body_close(&q->body);
 	free(q);
 }
 
@@ -367,12 +369,13 @@ static void run_method(struct mcp_call *q, const char *method, const cJSON *para
 	fail(q, q->modern ? 404 : 200, NO_METHOD, text);
 }
 
-static void run_message(struct mcp_call *q)
+static void run_message(void *x)
 {
+	struct mcp_call *q = x;
 	struct err e = ERR_INIT;
 	const char *text = NULL;
 
-	q->msg = json_parse(q->body.p ? q->body.p : "", q->body.len, MCP_BODY_MAX, &e);
+	q->msg = json_parse(q->body.buf.p ? q->body.buf.p : "", q->body.buf.len, MCP_BODY_MAX, &e);
 	if (!q->msg) {
 		fail(q, 400, BAD_JSON, e.msg);
 		return;
@@ -412,13 +415,8 @@ static void on_body(void *x, const uint8_t *p, size_t n)
 	struct err e = ERR_INIT;
 
 	http1_consumed(q->c, n);
-	if (buf_add(&q->body, p, n, &e) < 0)
-		fail(q, 413, BAD_REQUEST, "the message is larger than 4 MiB");
-}
-
-static void on_end(void *x)
-{
-	run_message(x);
+	if (body_add(&q->mcp->bodies, &q->body, p, n, MCP_BODY_MAX, &e) < 0)
+		fail(q, 413, BAD_REQUEST, "the messages that come in now are larger than 4 MiB");
 }
 
 static void on_gone(void *x)
@@ -439,8 +437,8 @@ static bool origin_is_ours(const char *origin)
 static const struct http1_handler *on_request(void *self, void *peer, struct http1 *c,
 					      const struct http1_req *r, void **x)
 {
+	static const struct http1_handler handler = {on_body, run_message, NULL, on_gone};
 	struct mcp *m = self;
-	static const struct http1_handler handler = {on_body, on_end, NULL, on_gone};
 	const char *origin = http1_header(r, "origin");
 	const char *type = http1_header(r, "content-type");
 	static const char plain[] = "text/plain; charset=utf-8";
@@ -466,7 +464,7 @@ static const struct http1_handler *on_request(void *self, void *peer, struct htt
 	q->peer = peer;
 	q->c = c;
 	q->r = r;
-	buf_init(&q->body, MCP_BODY_MAX);
+	body_open(&m->bodies, &q->body, peer, MCP_BODY_MAX);
 	*x = q;
 	return &handler;
 }

@@ -73,12 +73,16 @@ struct session {
 	bool stop_told;
 	char stop_words[120]; /* what the chat is told when stop_asked */
 	bool spoke;	      /* a tool sent something to the chat in this turn */
+	int unasked;	      /* messages of the agent since it last answered one */
 	int64_t requests;     /* control requests so far */
 	struct timer *retry;  /* back-off, start limit */
 	struct timer *limit;  /* turn limit, then the grace after an interrupt */
 	struct timer *idle;
 	struct timer *late; /* when it fires, the chat is told that we are late */
 };
+
+/* An agent may speak by itself and by its tool; past this it only fills the disk and the chat. */
+#define UNASKED_MAX 64
 
 struct lane; /* delivery of one chat */
 

@@ -32,6 +32,10 @@ static void send_message(void *peer, struct mcp_call *c, const cJSON *args)
 			       true);
 		return;
 	}
+	if (++s->unasked > UNASKED_MAX) {
+		mcp_reply_text(c, "Not sent: too many messages before an answer.", true);
+		return;
+	}
 	o.text = text;
 	s->spoke = true;
 	delivery_post(s->r, &o);

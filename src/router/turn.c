@@ -196,13 +196,16 @@ static void on_result(struct session *s, const struct agent_event *ev)
 		return;
 	}
 	n = end_covered(s, ev->uuids, ev->is_error);
+	if (n)
+		s->unasked = 0;
 	if (stopped)
 		tell_stopped(s);
 	else if (n && ev->is_error)
 		delivery_notice(s->r, s->chat_id, s->group.id, s->thread,
 				"I could not answer: %.400s",
 				ev->text ? ev->text : "no reason given");
-	else if (n || (!ev->is_error && s->chat_id && ev->text && ev->text[0]))
+	else if (n || (!ev->is_error && s->chat_id && ev->text && ev->text[0] &&
+		       ++s->unasked <= UNASKED_MAX))
 		post_reply(
 			s,
 			ev->text); /* also when the agent spoke by itself: a task of its own ended */
