@@ -277,12 +277,12 @@ def window_overflow():
 
 
 def over_the_window():
-    """More on a stream than it has credit for."""
+    """More than there is credit for, on a connection that is refused for what it says."""
     hello()
     send(headers(3, request("/tcp")))
     for _ in range(400):
         send(frame(DATA, 0, 3, b"a" * 16000))
-    Host().idle()
+    answer_all(Host())
 
 
 def end_without_status():

@@ -30,11 +30,11 @@ BREAKS = {
     "settings_flood": "flood|HTTP/2|answers",
     "rst_flood": "flood|HTTP/2|answers|gave up",
     "empty_data_flood": "flood|HTTP/2",
-    "window_overflow": "HTTP/2|flood|door",
-    "over_the_window": "window|HTTP/2",
+    "window_overflow": "HTTP/2|flood|was reset",
     "end_without_status": "exit status",
 }
 ANSWERS = {
+    "over_the_window": "done as asked",
     "tcp_many": "done as asked",
     "tcp_bodies": "done as asked",
     "lie_uuids": "the right one",
@@ -138,7 +138,8 @@ def attack(server, mode, told):
     grown = max((peak_kb(p) - before[n]) / 1024 for n, p in pids.items())
     print(f"{mode}: peak +{grown:.1f} MB, {words[:200]!r}")
     assert grown <= PEAK_MB, f"{mode}: the server grew by {grown:.1f} MB"
-    assert "done as asked" in server.evil.ask("and again")
+    if not good:
+        assert "done as asked" in server.evil.ask("and again")
     return good, words
 
 
