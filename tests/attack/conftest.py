@@ -2,6 +2,7 @@
 """Servers to attack: one a runtime, warm, with a marker for a key, two groups and the strict fake
 of the Messages API behind it. The attacks run inside the sandbox, as the agent's own tool calls."""
 import json
+import os
 import pathlib
 import secrets
 import sqlite3
@@ -18,6 +19,7 @@ import engine  # noqa: E402
 import server as servers  # noqa: E402
 from upstream import Upstream  # noqa: E402
 
+LONG = bool(os.environ.get("CHELA_LONG"))
 RUNTIMES = ("runc", "runsc")
 # small, so that the attacks on them are short; other than the defaults, so that they are really set
 POLICY = {"memory": "768M", "pids": 160, "cpus": 0.75, "tmp": "48M"}

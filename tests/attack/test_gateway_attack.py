@@ -27,7 +27,8 @@ def test_no_other_way_through_the_gateway(target):
             pass
     assert {"CONNECT", "proxy GET", "CL and TE"} <= got["answers"].keys()
     for name, statuses in got["answers"].items():  # an answer, not a hang-up that says nothing
-        assert statuses and statuses[0][0] in "45", (name, statuses)
+        # (a body that goes wrong after its head was passed on can only be broken off)
+        assert statuses and statuses[0][0] in "45" or name.startswith("chunk"), (name, statuses)
     log = target.upstream.log()
     assert {r["path"] for r in log} <= {"/v1/messages", "/v1/messages/count_tokens"}
     assert {r["method"] for r in log} == {"POST"}

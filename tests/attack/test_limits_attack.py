@@ -11,7 +11,7 @@ import pytest
 
 import engine
 import procs
-from conftest import POLICY
+from conftest import LONG, POLICY
 
 MB = 1 << 20
 MEMORY = int(POLICY["memory"][:-1]) * MB
@@ -126,6 +126,8 @@ while True:
 
 
 def test_memory_hog(target, neighbour):
+    if target.runtime == "runsc" and not LONG:
+        pytest.skip("in the long run only (CHELA_LONG=1): three tries under gVisor take 20 s")
     target.chat().ask("warm up")
     d, v2 = cgroup(target, "memory")
     (target.folder() / "hog.py").write_text(HOG, "utf-8")
@@ -160,6 +162,8 @@ def test_tmp_is_capped(target):
 
 
 def test_cpu_is_capped(target, neighbour):
+    if target.runtime == "runsc":
+        pytest.skip("gVisor's processes come and go with the tools: only the quota itself is read (above)")
     target.chat().ask("warm up")
     pid = target.container()["State"]["Pid"]
 
