@@ -27,8 +27,9 @@ def test_no_other_way_through_the_gateway(target):
             pass
     assert {"CONNECT", "proxy GET", "CL and TE"} <= got["answers"].keys()
     for name, statuses in got["answers"].items():  # an answer, not a hang-up that says nothing
-        # (a body that goes wrong after its head was passed on can only be broken off)
-        assert statuses and statuses[0][0] in "45" or name.startswith("chunk"), (name, statuses)
+        # (what goes wrong in the middle is broken off, and the reset may overtake the answer)
+        broken_off = name.startswith("chunk") or name == "long head"
+        assert statuses and statuses[0][0] in "45" or broken_off, (name, statuses)
     log = target.upstream.log()
     assert {r["path"] for r in log} <= {"/v1/messages", "/v1/messages/count_tokens"}
     assert {r["method"] for r in log} == {"POST"}

@@ -11,7 +11,7 @@ import pytest
 
 import engine
 import procs
-from conftest import LONG, POLICY
+from attacker import LONG, POLICY
 
 MB = 1 << 20
 MEMORY = int(POLICY["memory"][:-1]) * MB

@@ -11,7 +11,7 @@ import pytest
 import engine
 import procs
 import server as servers
-from conftest import HERE, LONG, POLICY, two_groups
+from attacker import HERE, LONG, POLICY, two_groups
 
 # Growth of the server's private memory under any of these, in MB; and what may stay afterwards.
 PEAK_MB = 48

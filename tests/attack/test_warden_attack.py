@@ -11,7 +11,7 @@ import sys
 import pytest
 
 import engine
-from conftest import LONG
+from attacker import LONG
 
 KEPT = 1 << 0 | 1 << 1 | 1 << 3  # chown, dac_override, fowner
 CONNECT = "import socket,sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1])"
