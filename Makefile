@@ -125,6 +125,8 @@ $(B)/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(PKG_CFLAGS) $(CHELA_CFLAGS) -MMD -MP -c -o $@ $<
 
+$(B)/src/warden/seccomp.o: container/seccomp.json
+
 $(B)/chela: $(patsubst %.c,$(B)/%.o,$(wildcard src/*.c)) $(LIBS)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CHELA_CFLAGS) $(CHELA_LDFLAGS) -o $@ $(filter %.o %.a,$^) $(PKG_LIBS)

@@ -152,8 +152,9 @@ as_user_of_socket() {
 }
 
 # runsc_register: engines started from here know gVisor. `--network=none` is runsc's own
-# flag: sandboxes have loopback only (DESIGN § 7), and without it runsc of Debian 12 takes
-# Docker's empty network namespace for the host's on newer kernels and refuses to start.
+# flag: sandboxes have loopback only, and without it runsc of Debian 12 takes Docker's empty
+# network namespace for the host's on newer kernels and refuses to start. `--oci-seccomp` makes
+# it hold our seccomp profile; an entry of ours from before that is brought up to date.
 runsc_register() {
 	local path
 	path=$(command -v runsc) || return 0
@@ -165,8 +166,10 @@ runsc_register() {
 		    runtimes = conf.setdefault("runtimes", {})
 		except (ValueError, AttributeError, TypeError):
 		    sys.exit(1)
-		if "runsc" not in runtimes:
-		    runtimes["runsc"] = {"path": runsc, "runtimeArgs": ["--network=none"]}
+		ours = {"path": runsc, "runtimeArgs": ["--network=none", "--oci-seccomp"]}
+		before = dict(ours, runtimeArgs=["--network=none"])
+		if runtimes.get("runsc", before) == before:
+		    runtimes["runsc"] = ours
 		    os.makedirs(os.path.dirname(path), exist_ok=True)
 		    with open(path + ".new", "w") as f:
 		        json.dump(conf, f, indent=2)
