@@ -90,9 +90,14 @@ int main(int argc, char **argv)
 		c.home = find_home();
 	if (!c.config)
 		c.config = getenv("CHELA_CONFIG");
+	if (c.argc >= 1 && (streq(c.argv[0], "--home") || streq(c.argv[0], "--config"))) {
+		fprintf(stderr, "chela: %s needs a value: chela %s %s ...\n", c.argv[0], c.argv[0],
+			streq(c.argv[0], "--home") ? "DIR" : "FILE");
+		return 2;
+	}
 	if (c.argc < 1 || streq(c.argv[0], "--help") || streq(c.argv[0], "-h"))
 		return cmd_help(&c) + (c.argc < 1 ? 2 : 0);
-	word = c.argv[0];
+	word = streq(c.argv[0], "--version") ? "version" : c.argv[0];
 	c.argc--;
 	c.argv++;
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++) {

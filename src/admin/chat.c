@@ -43,8 +43,14 @@ static void send_said(struct chat *c, const struct said *s)
 void chat_say(struct chat *c, const char *text, size_t n)
 {
 	struct said **end = &c->said;
-	struct said *s = xcalloc(1, sizeof(*s));
+	struct said *s;
 
+	/* What the wire cannot carry would have no answer, and be waited for in vain. */
+	if (!str_is_utf8(text, n) || memchr(text, '\0', n)) {
+		c->face->settled(c, true, "a message must be UTF-8 text without NUL");
+		return;
+	}
+	s = xcalloc(1, sizeof(*s));
 	str_uuid4(s->id);
 	s->text = xstrndup(text, n);
 	while (*end)

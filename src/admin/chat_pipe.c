@@ -57,7 +57,7 @@ static void on_line(void *ctx, const char *line, size_t n)
 	if (!n)
 		return;
 	l = xcalloc(1, sizeof(*l));
-	l->text = xstrndup(line, n);
+	l->text = memcpy(xcalloc(1, n + 1), line, n); /* a NUL in it is not the end */
 	l->n = n;
 	*f->end = l;
 	f->end = &l->next;

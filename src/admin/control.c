@@ -8,7 +8,7 @@
 #include "channels/console.h"
 #include "runtime/conn.h"
 
-#define REQUEST_MAX ((size_t)2 << 20)
+#define REQUEST_MAX ((size_t)8 << 20) /* the longest line of a pipe, each byte an escape */
 
 struct client {
 	struct client *next;
@@ -229,6 +229,15 @@ static int send_history(struct client *cl, int64_t since, struct err *e)
 	return more_history(cl, e);
 }
 
+/* A client that comes in the middle of a turn has missed its start. */
+static void tell_working(void *ctx, const struct session_status *s)
+{
+	struct client *cl = ctx;
+
+	if (streq(s->group, cl->group) && streq(s->state, "working"))
+		on_progress(cl, PROGRESS_START, "");
+}
+
 static int do_chat(struct client *cl, const cJSON *req, struct err *e)
 {
 	struct control *c = cl->c;
@@ -255,6 +264,7 @@ static int do_chat(struct client *cl, const cJSON *req, struct err *e)
 	cJSON_AddStringToObject(j, "assistant", c->o.cfg->assistant);
 	cJSON_AddBoolToObject(j, "demo", router_is_demo(c->o.router));
 	put_json(cl, j);
+	router_each_session(c->o.router, tell_working, cl);
 	return send_history(cl, since, e);
 }
 
@@ -365,6 +375,10 @@ static void client_data(void *ctx, const uint8_t *p, size_t n)
 
 	client_enter(cl);
 	line_feed(&cl->lines, p, n, on_line, cl, &cl->dead);
+	if (!cl->dead && cl->lines.skipped) {
+		cl->lines.skipped = 0;
+		put_error(cl, "a request is too long: it was not read");
+	}
 	if (!cl->dead)
 		duplex_consumed(cl->d, n);
 	client_leave(cl);

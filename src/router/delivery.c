@@ -127,7 +127,8 @@ static void lane_run(void *ctx)
 		if (!l->due)
 			l->due = timer_new(r->loop, "delivery retry", lane_timer, l);
 		timer_start(l->due, due - now, 0);
-	} else if (!l->out_id) {
+	} else if (!l->out_id && !l->queued) {
+		/* Nothing waits; a row that the channel refused at once has queued the next run already. */
 		lane_free(l);
 	}
 }
@@ -233,7 +234,8 @@ void delivery_notice(struct router *r, int64_t chat_id, int64_t group_id, const 
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	text[str_utf8_floor(text, strlen(text))] = '\0';
-	log_info("delivery", "notice", "chat=%lld text=\"%s\"", (long long)chat_id, text);
+	/* The form, not the text: that may quote what the model's API, and so a person, said. */
+	log_info("delivery", "notice", "chat=%lld form=\"%s\"", (long long)chat_id, fmt);
 	delivery_post(r, &o);
 }
 

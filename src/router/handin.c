@@ -134,8 +134,9 @@ void turn_control(struct session *s, const char *subtype, const char *uuid)
 	char id[32];
 
 	snprintf(id, sizeof(id), "chela-%lld", (long long)++s->requests);
-	/* Never into the middle of a line that is still being written. */
-	agent_control_line(s->writing ? &s->out : &b, id, subtype, uuid);
+	/* Never into the middle of a line that is still being written, nor before lines that wait for the commit: an
+	 * interrupt of what is not there yet would be lost. */
+	agent_control_line(s->writing || s->out_armed ? &s->out : &b, id, subtype, uuid);
 	if (b.len && s->agent && duplex_write(s->agent, b.p, b.len, &e) < 0)
 		session_drop(s, e.msg, true, s->r->o.cfg->tries);
 }

@@ -55,6 +55,7 @@ struct session {
 	int64_t drop_tries;
 	int failures;	 /* in a row, for the back-off */
 	bool told_delay; /* the chat knows that we are late */
+	int64_t told_ms; /* since when */
 	bool queued;
 	struct session *next_queued;
 	/* turn */
@@ -74,7 +75,10 @@ struct session {
 	char stop_words[120]; /* what the chat is told when stop_asked */
 	bool spoke;	      /* a tool sent something to the chat in this turn */
 	int unasked;	      /* messages of the agent since it last answered one */
+	int given_back;	      /* lines that it gave back since then */
 	int64_t requests;     /* control requests so far */
+	int64_t log_ms;	      /* when the minute began in which ... */
+	int64_t log_lines;    /* ... so many log lines were the sandbox's doing */
 	struct timer *retry;  /* back-off, start limit */
 	struct timer *limit;  /* turn limit, then the grace after an interrupt */
 	struct timer *idle;
@@ -134,6 +138,8 @@ void session_free(struct session *s);
 void session_wake(struct session *s);
 /* Ends the sandbox; once it is gone, leases go back, counted as a try when count is set (max_tries 0: failed at once). */
 void session_drop(struct session *s, const char *why, bool count, int64_t max_tries);
+/* Whether a line about what the sandbox does may go to the log: a sandbox must not be able to fill the disk with them. */
+bool session_may_log(struct session *s);
 void session_set_state(struct session *s, enum session_state st);
 void session_stop_sandbox(struct session *s);
 /* The oldest waiting message's chat; false when nothing waits. */

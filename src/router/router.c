@@ -14,6 +14,8 @@ void router_fatal(struct router *r, const struct err *why)
 	if (r->fatal)
 		return;
 	r->fatal = true;
+	/* What this turn of the loop wrote so far may be half of a truth: it must not become durable. */
+	store_break(r->store, why->msg);
 	log_error("router", "cannot go on", "code=%s err=\"%s\"", err_word(why->code), why->msg);
 	r->o.fatal(r->o.ctx, why);
 }
@@ -64,7 +66,7 @@ static void on_usage(void *peer, const struct usage *u)
 	log_debug("model", "call", "group=%s model=%s status=%d in=%lld out=%lld first_us=%lld",
 		  s->group.name, u->model, u->status, (long long)u->input_tokens,
 		  (long long)u->output_tokens, (long long)u->first_byte_us);
-	if (u->status >= 400)
+	if (u->status >= 400 && session_may_log(s))
 		log_warn("model", "refused", "group=%s status=%d%s", s->group.name, u->status,
 			 u->status == 401 || u->status == 403
 				 ? " fix=\"check the key: model.key_file, model.oauth_token_file "
@@ -78,7 +80,9 @@ static void on_refused(void *peer, const char *what, const char *why)
 {
 	struct session *s = peer;
 
-	log_warn("door", "refused", "group=%s what=\"%s\" why=\"%s\"", s->group.name, what, why);
+	if (session_may_log(s))
+		log_warn("door", "refused", "group=%s what=\"%s\" why=\"%s\"", s->group.name, what,
+			 why);
 }
 
 static void open_gateway(struct router *r)

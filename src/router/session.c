@@ -9,10 +9,27 @@
 #include "base/log.h"
 #include "base/str.h"
 
+#define LOG_LINES_MINUTE 60
+#define DELAY_WINDOW	 600000 /* ms after which a chat is told again that we are late */
+
 static void on_retry(void *ctx);
 static void on_limit(void *ctx);
 static void on_idle(void *ctx);
 static void on_late(void *ctx);
+
+bool session_may_log(struct session *s)
+{
+	int64_t now = loop_now(s->r->loop);
+
+	if (now - s->log_ms >= 60000) {
+		if (s->log_lines > LOG_LINES_MINUTE)
+			log_warn("session", "lines left out", "group=%s n=%lld", s->group.name,
+				 (long long)(s->log_lines - LOG_LINES_MINUTE));
+		s->log_ms = now;
+		s->log_lines = 0;
+	}
+	return ++s->log_lines <= LOG_LINES_MINUTE;
+}
 
 void session_set_state(struct session *s, enum session_state st)
 {
@@ -101,14 +118,22 @@ static bool has_pending(struct session *s)
 	return session_waiting_chat(s, &chat, thread, sizeof(thread));
 }
 
+/* Somebody waits from now on. Told once in a while, not for each message: the trouble is the same. */
+static void expect_late(struct session *s)
+{
+	if (s->told_delay && loop_now(s->r->loop) - s->told_ms > DELAY_WINDOW)
+		s->told_delay = false;
+	if (!timer_active(s->late) && !s->told_delay)
+		timer_start(s->late, s->r->o.cfg->delayed_notice_ms, 0);
+}
+
 /* Into the queue, at once or after a pause that grows with the failures in a row. */
 static void wait_for_place(struct session *s)
 {
 	int64_t pause = s->failures < 2 ? 0 : 500LL << (s->failures > 7 ? 6 : s->failures - 2);
 
 	session_set_state(s, SESSION_WAITING);
-	if (!timer_active(s->late) && !s->told_delay)
-		timer_start(s->late, s->r->o.cfg->delayed_notice_ms, 0);
+	expect_late(s);
 	if (pause) {
 		timer_start(s->retry, pause, 0);
 		return;
@@ -123,8 +148,12 @@ void session_wake(struct session *s)
 		return;
 	if (s->state == SESSION_READY)
 		turn_feed(s);
-	else if (s->state == SESSION_IDLE && has_pending(s))
+	else if (s->state == SESSION_IDLE && !has_pending(s))
+		return;
+	else if (s->state == SESSION_IDLE)
 		wait_for_place(s);
+	else
+		expect_late(s);
 }
 
 void session_start(struct session *s)
@@ -149,6 +178,7 @@ void session_start(struct session *s)
 		return;
 	}
 	s->no_lines = s->heard = false;
+	s->given_back = 0;
 	session_set_state(s, SESSION_STARTING);
 	s->begun_ms = s->since_ms;
 	timer_start(s->retry, s->r->o.cfg->start_ms, 0);
@@ -166,6 +196,8 @@ void session_stop_sandbox(struct session *s)
 	timer_stop(s->retry);
 	timer_stop(s->idle);
 	timer_stop(s->limit);
+	if (s->turn_id)
+		expect_late(s);
 	session_set_state(s, SESSION_STOPPING);
 	warden_stop(s->r->warden, s->sandbox);
 }
@@ -223,11 +255,14 @@ static void on_late(void *ctx)
 	struct session *s = ctx;
 	int64_t chat;
 	char thread[128];
+	bool leased = s->turn_id; /* a sandbox that is slow to end holds its messages */
 
-	if (s->state == SESSION_READY || !session_waiting_chat(s, &chat, thread, sizeof(thread)))
+	if (s->state == SESSION_READY ||
+	    (!leased && !session_waiting_chat(s, &chat, thread, sizeof(thread))))
 		return;
 	s->told_delay = true;
-	delivery_notice(s->r, chat, s->group.id, thread,
+	s->told_ms = loop_now(s->r->loop);
+	delivery_notice(s->r, leased ? s->chat_id : chat, s->group.id, leased ? s->thread : thread,
 			"Delayed, not lost: %s. I will answer as soon as it works.",
 			s->why[0] ? s->why : "the sandbox takes long to start");
 }
@@ -359,6 +394,13 @@ static void on_started(void *ctx, uint64_t id, int door_fd)
 	s->door = door_new(r->loop, door_fd, NULL, &door_events, s);
 }
 
+/* Trouble that may be over later: of the engine, the disk, or of somebody who removed the container half-way. What policy, the
+ * configuration or the protocol says stays so. */
+static bool may_pass(enum err_code code)
+{
+	return code == E_TEMP || code == E_LIMIT || code == E_IO || code == E_GONE;
+}
+
 static void on_failed(void *ctx, uint64_t id, const struct err *why)
 {
 	struct router *r = ctx;
@@ -373,10 +415,11 @@ static void on_failed(void *ctx, uint64_t id, const struct err *why)
 	log_warn("session", "no sandbox", "group=%s why=\"%s\"", s->group.name, why->msg);
 	str_copy(s->why, sizeof(s->why), why->msg);
 	session_set_state(s, SESSION_IDLE);
-	if (why->code == E_TEMP || why->code == E_LIMIT) {
+	if (may_pass(why->code)) {
 		s->failures += s->failures < 2 ? 2 : 1;
 	} else {
 		timer_stop(s->late);
+		s->told_delay = false;
 		if (store_fail_pending(r->store, s->group.id, s->key, fail_notice_add, &f, &e) < 0)
 			router_fatal(r, &e);
 		else
@@ -403,18 +446,20 @@ static void on_ended(void *ctx, uint64_t id, enum sandbox_end how, int code, con
 	turn_abort(s, s->why, s->drop_count, s->drop_tries);
 	session_set_state(s, SESSION_IDLE);
 	session_wake(s);
+	if (s->state == SESSION_IDLE)
+		timer_stop(s->late);
 	queue_run(r);
 }
 
 static void on_status(void *ctx, const struct warden_status *st)
 {
 	struct router *r = ctx;
-	struct ask *list = steal_ptr(&r->asks);
 
-	while (list) {
-		struct ask *a = list;
+	/* One by one from the list itself: a call may end other askers, who are forgotten there. */
+	while (r->asks) {
+		struct ask *a = r->asks;
 
-		list = a->next;
+		r->asks = a->next;
 		a->fn(a->ctx, st);
 		free(a);
 	}

@@ -197,7 +197,7 @@ static void on_result(struct session *s, const struct agent_event *ev)
 	}
 	n = end_covered(s, ev->uuids, ev->is_error);
 	if (n)
-		s->unasked = 0;
+		s->unasked = s->given_back = 0;
 	if (stopped)
 		tell_stopped(s);
 	else if (n && ev->is_error)
@@ -219,6 +219,8 @@ static void on_result(struct session *s, const struct agent_event *ev)
 
 static void on_lifecycle(struct session *s, const struct agent_event *ev)
 {
+	bool back = false;
+
 	for (struct lease *l = s->leases, *next; l; l = next) {
 		next = l->next;
 		if (!streq(l->uuid, ev->uuid))
@@ -228,10 +230,16 @@ static void on_lifecycle(struct session *s, const struct agent_event *ev)
 		} else if (ev->kind == AGENT_CANCELLED && s->stop_asked) {
 			tell_stopped(s);
 			end_lease(s, l, true);
-		} else if (!l->started) {
+		} else if (!l->started && (back || s->given_back < UNASKED_MAX)) {
+			back = true;
 			take_back(s, l);
+		} else if (!l->started) {
+			session_drop(s, "the agent gives back whatever it is handed", true,
+				     s->r->o.cfg->tries);
+			return;
 		}
 	}
+	s->given_back += back;
 	close_if_done(s);
 }
 
@@ -266,7 +274,8 @@ void turn_line(void *ctx, const char *line, size_t n)
 	if (n == 0)
 		return;
 	if (agent_parse(line, n, &ev, &e) < 0) {
-		log_warn("turn", "bad line", "group=%s err=\"%s\"", s->group.name, e.msg);
+		if (session_may_log(s))
+			log_warn("turn", "bad line", "group=%s err=\"%s\"", s->group.name, e.msg);
 		return;
 	}
 	switch (ev.kind) {
@@ -310,6 +319,7 @@ void turn_interrupt(struct session *s, const char *words)
 			router_fatal(s->r, &e);
 		else
 			fail_notice_end(&f);
+		s->told_delay = false; /* who speaks next has been told nothing */
 		return;
 	}
 	s->stop_asked = true;

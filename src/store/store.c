@@ -73,13 +73,19 @@ void store_close(struct store *st)
 		return;
 	/* Who waits for a commit may have been freed by now; whoever wants to be told commits before the close. */
 	st->n_after = 0;
-	if (st->in_tx && store_commit(st, &e) < 0)
+	if (st->in_tx && !st->broken[0] && store_commit(st, &e) < 0)
 		log_error("store", "commit at close failed", "err=\"%s\"", e.msg);
 	for (size_t i = 0; i < STMT_SLOTS; i++)
 		sqlite3_finalize(st->cache[i].stmt);
 	sqlite3_close(st->db);
 	free(st->after);
 	free(st);
+}
+
+void store_break(struct store *st, const char *why)
+{
+	if (!st->broken[0])
+		snprintf(st->broken, sizeof(st->broken), "%.190s", why);
 }
 
 const char *store_broken(const struct store *st)

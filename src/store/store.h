@@ -25,7 +25,7 @@ struct store;
 /* Opens or makes the file, runs migrations (a copy "<file>.v<N>.bak" is made before they touch data). A schema newer than ours is
  * refused. clk is borrowed. */
 struct store *store_open(const char *file, const struct clock *clk, struct err *e) must_check;
-/* Commits, checkpoints, closes; nobody is called any more. NULL is fine. */
+/* Commits (unless broken), checkpoints, closes; nobody is called any more. NULL is fine. */
 void store_close(struct store *st);
 /* Ends the open transaction, if any, then runs what waited for it. -1: broken. */
 int store_commit(struct store *st, struct err *e) must_check;
@@ -39,6 +39,8 @@ int store_checkpoint(struct store *st, struct err *e) must_check;
 void store_after_commit(struct store *st, void (*cb)(void *ctx), void *ctx);
 /* Drops queued calls for ctx (its owner goes away). */
 void store_forget(struct store *st, const void *ctx);
+/* The owner cannot go on: nothing that is not durable yet will be, and every later call fails. */
+void store_break(struct store *st, const char *why);
 /* Why the store is broken, or NULL. */
 const char *store_broken(const struct store *st);
 

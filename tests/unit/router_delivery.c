@@ -18,6 +18,7 @@ static struct {
 	int n;
 	char file[48];
 	bool closed;
+	enum err_code refuse; /* the next send fails at once */
 } platform;
 
 static int64_t peek(const char *file, const char *sql)
@@ -55,7 +56,6 @@ static int fake_send(struct channel *c, const struct outbound *o, struct err *e)
 	struct post *p = &platform.posts[platform.n++];
 	char sql[80];
 
-	(void)e;
 	assert_in_range(platform.n, 1, 20);
 	assert_ptr_equal(c, platform.chan);
 	p->id = o->id;
@@ -63,6 +63,11 @@ static int fake_send(struct channel *c, const struct outbound *o, struct err *e)
 	snprintf(sql, sizeof(sql), "SELECT state FROM outbox WHERE id = %lld", (long long)o->id);
 	p->state_on_disk = peek(platform.file, sql);
 	loop_defer(c->loop, "seen", nothing, NULL);
+	if (platform.refuse) {
+		err_set(e, platform.refuse, "not now");
+		platform.refuse = E_NONE;
+		return -1;
+	}
 	return 0;
 }
 
@@ -179,6 +184,23 @@ static void a_failure_for_now_is_retried_after_a_pause(void **state)
 	assert_string_equal(platform.posts[2].text, "two");
 }
 
+static void a_send_that_fails_at_once_is_retried_too(void **state)
+{
+	struct house *h = *state;
+
+	post(h, chat_of(h, "c"), "one");
+	platform.refuse = E_TEMP;
+	house_start(h);
+	await(h, &platform.n, 1);
+	settle(h);
+	assert_int_equal(count(h, OUT_PENDING), 1);
+	await(h, &platform.n, 2);
+	assert_string_equal(platform.posts[1].text, "one");
+	channel_on_sent(platform.chan, platform.posts[1].id, "p1", NULL);
+	settle(h);
+	assert_int_equal(count(h, OUT_SENT), 1);
+}
+
 static void the_eighth_failure_and_a_refusal_are_the_end(void **state)
 {
 	struct house *h = *state;
@@ -255,6 +277,7 @@ int main(void)
 		TEST(sending_is_durable_before_the_first_byte),
 		TEST(a_chat_in_trouble_does_not_hold_up_another),
 		TEST(a_failure_for_now_is_retried_after_a_pause),
+		TEST(a_send_that_fails_at_once_is_retried_too),
 		TEST(the_eighth_failure_and_a_refusal_are_the_end),
 		TEST(a_crash_while_sending_is_not_sent_twice),
 		TEST(a_channel_that_is_down_waits),

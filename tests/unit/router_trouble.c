@@ -2,6 +2,7 @@
 /* What goes wrong around a turn: agents and sandboxes that end, a warden that cannot, too few places; nothing is lost, and the
  * chat is told in one line. */
 #include "router_rig.h"
+#include "router/impl.h"
 
 static void an_agent_that_dies_is_retried_three_times(void **state)
 {
@@ -88,6 +89,69 @@ static void what_can_never_start_fails_at_once(void **state)
 	settle(h);
 	assert_int_equal(h->n_failed, 1);
 	assert_int_equal(in_state(h, MSG_FAILED), 2);
+}
+
+/* The container was removed by somebody while it started, or the disk was full: a message is not lost for that. */
+static void what_may_pass_is_tried_again(void **state)
+{
+	static const enum err_code codes[] = {E_GONE, E_IO, E_LIMIT};
+	struct house *h = house_main(state);
+
+	for (size_t i = 0; i < ARRAY_LEN(codes); i++) {
+		char id[2] = {(char)('a' + (int)i)};
+
+		h->fail_left = 1;
+		h->fail_code = codes[i];
+		say(h, "main", id, "hello");
+		await(h, &h->n_lines, (int)i + 1);
+		answer(h->boxes[i], 0, "yes");
+		await(h, &h->n_said, (int)i + 1);
+		agent_dies(h->boxes[i], "over");
+		settle(h);
+	}
+	assert_int_equal(in_state(h, MSG_ANSWERED), 3);
+	assert_int_equal(h->n_notices, 0);
+}
+
+/* An engine that hangs: neither the start nor the stop has an end. */
+static void a_sandbox_that_does_not_end_is_told_of(void **state)
+{
+	struct house *h = *state;
+
+	h->cfg.delayed_notice_ms = 200;
+	house_main(state);
+	say(h, "main", "a", "hello");
+	await(h, &h->n_lines, 1);
+	h->silent = true;
+	h->boxes[0]->ended = true;
+	watch_free(steal_ptr(&h->boxes[0]->r->w));
+	close(h->boxes[0]->r->fd);
+	await(h, &h->n_stops, 1);
+	await(h, &h->n_notices, 1);
+	assert_has(&h->notices, "Delayed, not lost: ");
+	say(h, "main", "b", "still there?");
+	settle(h);
+	assert_int_equal(h->n_notices, 1);
+}
+
+static void an_agent_that_gives_all_back_has_no_endless_loop(void **state)
+{
+	struct house *h = *state;
+	int n = 0;
+
+	h->cfg.tries = 1;
+	house_main(state);
+	say(h, "main", "a", "hello");
+	while (!h->n_stops && n < 200) {
+		await(h, &h->n_lines, ++n);
+		lifecycle(h->boxes[0], h->boxes[0]->lines[n - 1].uuid, "completed");
+		settle(h);
+	}
+	assert_in_range(n, 2, 100);
+	await(h, &h->n_failed_msgs, 1);
+	await(h, &h->n_notices, 1);
+	assert_has(&h->notices, "gives back whatever it is handed");
+	assert_int_equal(in_state(h, MSG_FAILED), 1);
 }
 
 static void a_sandbox_that_never_speaks_is_given_up(void **state)
@@ -257,6 +321,61 @@ static void a_stop_before_the_turn_fails_what_waits(void **state)
 	assert_has(&h->notices, "stopped before it began");
 }
 
+struct asker {
+	struct house *h;
+	int told;
+};
+
+static void leave_when_told(void *ctx, const struct warden_status *st)
+{
+	struct asker *a = ctx;
+
+	(void)st;
+	a->told++;
+	router_forget_ask(a->h->router, a);
+}
+
+static void who_left_is_not_told_the_status(void **state)
+{
+	struct house *h = house_main(state);
+	struct asker a = {h, 0}, b = {h, 0};
+	struct wire_tell t = {.op = TELL_STATUS};
+
+	router_ask_warden(h->router, leave_when_told, &b);
+	router_ask_warden(h->router, leave_when_told, &a);
+	router_ask_warden(h->router, leave_when_told, &a);
+	tell(h, &t, -1);
+	await(h, &b.told, 1);
+	assert_int_equal(a.told, 1);
+}
+
+static void write_half(void *ctx)
+{
+	struct house *h = ctx;
+	struct group_row g;
+	struct err e = ERR_INIT;
+
+	assert_ok(store_group_ensure(h->st, "half", false, &g, &e), &e);
+	err_set(&e, E_BUG, "the other half cannot be written");
+	router_fatal(h->router, &e);
+}
+
+/* Half of what belongs together must not become durable when the server cannot go on. */
+static void what_a_fatal_turn_wrote_is_not_kept(void **state)
+{
+	struct house *h = house_main(state);
+	struct group_row g;
+	struct err e = ERR_INIT;
+
+	settle(h);
+	loop_defer(h->l, "half", write_half, h);
+	await(h, &h->fatals, 1);
+	house_stop(h);
+	store_close(h->st);
+	house_open_store(h);
+	assert_err(store_group_get(h->st, "half", &g, &e), &e, E_GONE, "half");
+}
+
 static void a_lost_warden_is_fatal_and_loses_nothing(void **state)
 {
 	struct house *h = house_main(state);
@@ -308,6 +427,9 @@ int main(void)
 		TEST(out_of_memory_is_told_in_words),
 		TEST(an_engine_that_is_away_delays_and_says_so),
 		TEST(what_can_never_start_fails_at_once),
+		TEST(what_may_pass_is_tried_again),
+		TEST(a_sandbox_that_does_not_end_is_told_of),
+		TEST(an_agent_that_gives_all_back_has_no_endless_loop),
 		TEST(a_sandbox_that_never_speaks_is_given_up),
 		TEST(an_unknown_session_starts_anew_with_the_history),
 		TEST(one_place_serves_three_groups_in_order),
@@ -315,6 +437,8 @@ int main(void)
 		TEST(an_idle_sandbox_is_stopped_and_comes_back),
 		TEST(a_turn_that_takes_too_long_is_interrupted),
 		TEST(a_stop_before_the_turn_fails_what_waits),
+		TEST(who_left_is_not_told_the_status),
+		TEST(what_a_fatal_turn_wrote_is_not_kept),
 		TEST(a_lost_warden_is_fatal_and_loses_nothing),
 		TEST(a_stop_of_the_server_counts_no_try),
 	};

@@ -177,6 +177,24 @@ static void a_stop_interrupts_and_says_so(void **state)
 	assert_int_equal(h->n_notices, 1);
 }
 
+/* The line still waits for its commit: the interrupt must come after it, or the agent knows of nothing to interrupt. */
+static void a_stop_at_once_comes_after_the_line(void **state)
+{
+	struct house *h = house_main(state);
+	struct box *b;
+
+	say(h, "main", "a", "one");
+	await(h, &h->n_lines, 1);
+	b = h->boxes[0];
+	answer(b, 0, "1");
+	await(h, &h->n_said, 1);
+	say(h, "main", "b", "two");
+	channel_on_stop(h->console, "main", "");
+	await(h, &h->n_lines, 3);
+	assert_string_equal(b->lines[1].text, "[operator, 00:00Z] two");
+	assert_string_equal(b->lines[2].control, "interrupt");
+}
+
 static void bad_lines_are_skipped(void **state)
 {
 	struct house *h = house_main(state);
@@ -284,6 +302,7 @@ int main(void)
 		TEST(a_swallowed_line_is_handed_in_again),
 		TEST(an_error_result_is_told_once),
 		TEST(a_stop_interrupts_and_says_so),
+		TEST(a_stop_at_once_comes_after_the_line),
 		TEST(bad_lines_are_skipped),
 		TEST(a_big_message_reaches_the_agent_whole),
 		TEST(two_chats_of_a_group_do_not_share_a_turn),
