@@ -212,16 +212,14 @@ static void term_progress(struct chat *c, const char *kind, const char *text)
 {
 	struct term *t = c->priv;
 
+	t->working = !streq(kind, "end");
 	if (streq(kind, "start")) {
-		t->working = true;
 		buf_reset(&t->shown);
 	} else if (streq(kind, "text")) {
 		show_text(t, text);
 	} else if (streq(kind, "tool")) {
 		buf_reset(&t->shown);
 		print_block(t, DIM, "", text);
-	} else {
-		t->working = false;
 	}
 }
 

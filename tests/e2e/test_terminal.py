@@ -6,6 +6,7 @@ import engine
 import procs
 from server import Server, make_home
 from terminal import Terminal
+from test_turns import hold_turn
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +85,20 @@ def test_ctrl_c_stops_the_turn(open_terminal, server):
     t.type("\x04")
     assert t.ended() == 0
     assert server.popen.poll() is None, "Ctrl-C is for the turn, not for the server"
+
+
+def test_ctrl_c_of_one_who_came_later(open_terminal, server):
+    """The turn was begun by another client, and is silent: Ctrl-C ends it all the same."""
+    other = server.console()
+    uid = hold_turn(server, other)
+    t = open_terminal()
+    t.prompt()
+    mark = t.mark()
+    t.type("\x03")
+    t.expect("Stopped.", since=mark)
+    assert not other.settled(uid, 15)
+    other.close()
+    server.consoles.remove(other)
 
 
 def test_history_on_reopen(open_terminal):
