@@ -238,15 +238,6 @@ static void tell_working(void *ctx, const struct session_status *s)
 		on_progress(cl, PROGRESS_START, "");
 }
 
-/* A client that comes in the middle of a turn has missed its start. */
-static void tell_working(void *ctx, const struct session_status *s)
-{
-	struct client *cl = ctx;
-
-	if (streq(s->group, cl->group) && streq(s->state, "working"))
-		on_progress(cl, PROGRESS_START, "");
-}
-
 static int do_chat(struct client *cl, const cJSON *req, struct err *e)
 {
 	struct control *c = cl->c;
@@ -273,7 +264,6 @@ static int do_chat(struct client *cl, const cJSON *req, struct err *e)
 	cJSON_AddStringToObject(j, "assistant", c->o.cfg->assistant);
 	cJSON_AddBoolToObject(j, "demo", router_is_demo(c->o.router));
 	put_json(cl, j);
-	router_each_session(c->o.router, tell_working, cl);
 	router_each_session(c->o.router, tell_working, cl);
 	return send_history(cl, since, e);
 }
