@@ -52,6 +52,16 @@ def test_a_failed_line_gives_status_1(warm):
     assert "over the limit" in done.stderr and "echo: after it" in done.stdout
 
 
+@pytest.mark.parametrize("line", [b"\xff\xfe no text", b"cut \0 here", b"\x01" * 500000],
+                         ids=["not-utf8", "nul", "escapes"])
+def test_a_line_that_is_no_message_is_refused(warm, line):
+    """It has no answer, so nobody waits for one; the line after it is answered."""
+    done = subprocess.run([servers.BINARY, "--home", str(warm.home), "chat"],
+                          input=line + b"\nafter it\n", capture_output=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert b"not taken" in done.stderr and b"echo: after it" in done.stdout
+
+
 def test_unknown_group(warm):
     done = warm.cli("chat", "nobody", stdin="hello\n")
     assert done.returncode == 1 and 'there is no group "nobody"' in done.stderr
@@ -263,6 +273,10 @@ def test_version_help_and_unknown(tmp_path):
     done = run_cli(tmp_path, "stauts")
     assert done.returncode == 2 and "chela status" in done.stderr
     assert run_cli(tmp_path).returncode == 2
+    assert run_cli(tmp_path, "--version").stdout.startswith("chela ")
+    done = subprocess.run([servers.BINARY, "--home"], capture_output=True, text=True, timeout=20,
+                          check=False)
+    assert done.returncode == 2 and "--home needs a value" in done.stderr
     for words in (["status", "--xml"], ["chat", "--fast"], ["doctor", "now"],
                   ["serve", "--ready-fd", "x"]):
         done = run_cli(make_home(tmp_path), *words, timeout=20)
