@@ -3,6 +3,7 @@
 #include "admin/chat.h"
 #include <string.h>
 #include "admin/control.h"
+#include "base/guest_log.h"
 #include "base/str.h"
 #include "runtime/conn.h"
 
@@ -88,6 +89,24 @@ void chat_leave(struct chat *c, int status)
 
 /* --- events ------------------------------------------------------------------------------- */
 
+/* An agent's text must not drive the terminal: escape sequences set titles, clipboards and what stands above. */
+static const char *to_show(const struct chat *c, const cJSON *ev)
+{
+	char *text = (char *)json_peek_str(ev, "text");
+
+	for (char *p = text; c->at_terminal && p && *p;) {
+		size_t n = strcspn(p, "\n\t\r");
+
+		guest_clean_text(p, n);
+		p += n;
+		for (; *p && strchr("\n\t\r", *p); p++) {
+			if (*p == '\r')
+				*p = ' ';
+		}
+	}
+	return text;
+}
+
 static void on_message(struct chat *c, const cJSON *ev)
 {
 	struct chat_message m = {
@@ -95,7 +114,7 @@ static void on_message(struct chat *c, const cJSON *ev)
 		.ours = streq(json_peek_str(ev, "dir") ? json_peek_str(ev, "dir") : "", "out"),
 		.notice = cJSON_IsTrue(json_find(ev, "notice")),
 		.old = c->last < 0,
-		.text = json_peek_str(ev, "text"),
+		.text = to_show(c, ev),
 	};
 
 	if (!m.text || (c->last >= 0 && m.seq <= c->last))
@@ -164,7 +183,7 @@ static void on_line(void *ctx, const char *line, size_t n)
 	} else if (streq(name, "refused") && id) {
 		on_settled(c, id, true, why ? why : "refused");
 	} else if (streq(name, "progress")) {
-		const char *kind = json_peek_str(ev, "kind"), *text = json_peek_str(ev, "text");
+		const char *kind = json_peek_str(ev, "kind"), *text = to_show(c, ev);
 
 		c->face->progress(c, kind ? kind : "", text ? text : "");
 	} else if (streq(name, "error")) {
@@ -308,6 +327,7 @@ int cmd_chat(const struct cli *cli)
 	if (cli_no_more(&words, "chat [--serve] [GROUP]", &e) < 0 || cli_config(cli, &cfg, &e) < 0)
 		return cli_fail(&e);
 	c.cfg = &cfg;
+	c.at_terminal = isatty(1);
 	c.face = isatty(0) && isatty(1) ? &chat_term : &chat_pipe;
 	c.lines.max = LINE_MAX_BYTES;
 	if (begin(&c, &e) < 0)

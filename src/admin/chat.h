@@ -50,6 +50,7 @@ struct chat {
 	const struct chat_face *face;
 	void *priv; /* the face's */
 	const char *group;
+	bool at_terminal; /* what comes is shown to a person, not piped on */
 	/* connection */
 	struct duplex *d;
 	struct line_reader lines;

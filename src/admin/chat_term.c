@@ -107,7 +107,8 @@ static void on_interrupt(void *ctx, int signo)
 	struct term *t = c->priv;
 
 	(void)signo;
-	if (t->working) {
+	/* A message may wait for a sandbox that does not come: that can be stopped too. */
+	if (t->working || c->said) {
 		chat_stop_turn(c);
 		return;
 	}

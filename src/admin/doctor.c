@@ -190,9 +190,13 @@ static void check_key(struct doctor *d)
 	struct err e = ERR_INIT;
 	const char *file = cfg->model_key_file[0] ? cfg->model_key_file : cfg->model_oauth_file;
 	const char *env = getenv("ANTHROPIC_API_KEY");
+	const char *oauth = getenv("CLAUDE_CODE_OAUTH_TOKEN");
+	const char *auth = getenv("ANTHROPIC_AUTH_TOKEN");
 
 	if (env && env[0])
 		line(d, true, "model", "key from ANTHROPIC_API_KEY", "");
+	else if ((oauth && oauth[0]) || (auth && auth[0]))
+		line(d, true, "model", "OAuth token from the environment", "");
 	else if (!file[0])
 		line(d, true, "model", "no key: the built-in demo model answers", "");
 	else if (secret_load(&s, "model_key", file, &e) < 0)

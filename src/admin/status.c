@@ -143,8 +143,11 @@ struct ask_server {
 	struct loop *loop;
 	struct duplex *d;
 	struct buf in;
-	bool done;
+	bool done, late;
 };
+
+/* The server asks the engine, which may take its time. */
+#define ASK_PATIENCE_MS 40000
 
 static void ask_data(void *ctx, const uint8_t *p, size_t n)
 {
@@ -181,9 +184,18 @@ static void ask_closed(void *ctx, const struct err *why)
 
 static const struct duplex_events ask_events = {ask_data, ask_eof, ask_drained, ask_closed};
 
+static void ask_late(void *ctx)
+{
+	struct ask_server *a = ctx;
+
+	a->late = true;
+	loop_stop(a->loop);
+}
+
 static int ask(struct ask_server *a, const char *home, cJSON **out, struct err *e)
 {
 	static const char req[] = "{\"op\":\"status\"}\n";
+	struct timer *patience;
 	char path[PATH_CAP];
 
 	control_path(home, path, sizeof(path));
@@ -198,7 +210,13 @@ static int ask(struct ask_server *a, const char *home, cJSON **out, struct err *
 	a->d->ctx = a;
 	if (duplex_write(a->d, req, sizeof(req) - 1, e) < 0)
 		return -1;
+	patience = timer_new(a->loop, "status", ask_late, a);
+	timer_start(patience, ASK_PATIENCE_MS, 0);
 	loop_run(a->loop);
+	timer_free(patience);
+	if (a->late)
+		return err_set(e, E_TEMP, "the server gave no answer within %d s; look at its log",
+			       ASK_PATIENCE_MS / 1000);
 	if (!a->done)
 		return err_set(e, E_TEMP, "the server closed the connection without an answer");
 	*out = json_parse(a->in.p, a->in.len, JSON_MAX_DEFAULT, e);

@@ -58,12 +58,38 @@ def test_answer_streams(open_terminal):
     assert t.screen().count("tick 20") == 1, "the streamed answer was printed twice"
 
 
+def test_no_text_drives_the_terminal(open_terminal, server):
+    """Escape sequences in an agent's text are shown, not obeyed; those of tools, too."""
+    t = open_terminal()
+    t.prompt()
+    with_console = server.console()
+    with_console.ask("\x1b]0;owned\x07 and \x9b2J \u0085 ende")
+    t.expect("ende")
+    assert "\x1b]0;" not in t.screen() and "\x9b" not in t.screen()
+    assert "?]0;owned? and ??2J" in t.screen()
+    with_console.close()
+
+
 def test_tool_use_is_shown(open_terminal):
     t = open_terminal()
     t.prompt()
     t.line("!bash echo from the tool")
     t.expect("Bash")
     t.expect("result: from the tool")
+
+
+def test_ctrl_c_takes_back_what_waits(sandboxes, tmp_path):
+    """With no image there is no turn to stop, only a message that waits."""
+    s = Server(tmp_path, {"sandbox": {"image_lock": "nothing/here.lock"}})
+    s.start()
+    t = Terminal(s.home, "chat")
+    t.prompt()
+    t.line("are you there")
+    s.wait_log("no sandbox")
+    t.type("\x03")
+    t.expect("stopped before it began")
+    t.close()
+    s.close()
 
 
 def test_ctrl_c_stops_the_turn(open_terminal, server):
