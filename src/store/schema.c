@@ -5,6 +5,7 @@
  */
 #include "store/impl.h"
 #include <string.h>
+#include <sys/stat.h>
 #include "base/log.h"
 
 static const char *const steps[] = {
@@ -110,13 +111,18 @@ static int backup(struct store *st, const char *file, int version, struct err *e
 	_cleanup_free_ char *copy = xasprintf("%s.v%d.bak", file, version);
 	_cleanup_free_ char *sql = NULL;
 	char *quoted;
+	mode_t old;
+	int rc;
 
 	if (unlink(copy) < 0 && access(copy, F_OK) == 0)
 		return err_set(e, E_IO, "cannot replace the old backup %s", copy);
 	quoted = sqlite3_mprintf("VACUUM INTO %Q", copy);
 	sql = xstrdup(quoted);
 	sqlite3_free(quoted);
-	if (exec(st, sql, e) < 0)
+	old = umask(077); /* it holds what the database holds */
+	rc = exec(st, sql, e);
+	umask(old);
+	if (rc < 0)
 		return err_wrap(e, "backing up before the migration");
 	log_info("store", "backup before migration", "file=%s", copy);
 	return 0;
