@@ -53,6 +53,10 @@ static int lock_home(const struct config *cfg, struct err *e)
 	return err_set(e, E_PERM, "another server runs with the home %s (chela status)", cfg->home);
 }
 
+/* A warden without its server ends by itself, within 20 s when the engine is slow. One that hangs must not keep the
+ * next one from starting. */
+#define LINGER_S 25
+
 struct generation {
 	pid_t warden, front;
 };
@@ -98,10 +102,15 @@ static int watch(struct generation *g, const sigset_t *set)
 	int status = -1;
 
 	while (g->front > 0 || g->warden > 0) {
-		int signo = 0, st;
+		const struct timespec linger = {.tv_sec = LINGER_S};
+		int signo = sigtimedwait(set, NULL, g->front > 0 ? NULL : &linger), st;
 		pid_t pid;
 
-		if (sigwait(set, &signo) != 0)
+		if (signo < 0 && errno == EAGAIN && g->warden > 0) {
+			log_error("serve", "the warden hangs and is killed", "pid=%d", g->warden);
+			kill(g->warden, SIGKILL);
+		}
+		if (signo < 0)
 			continue;
 		if (signo != SIGCHLD) {
 			stopping |= signo == SIGTERM || signo == SIGINT;

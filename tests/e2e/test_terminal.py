@@ -78,18 +78,18 @@ def test_tool_use_is_shown(open_terminal):
     t.expect("result: from the tool")
 
 
-def test_ctrl_c_takes_back_what_waits(sandboxes, tmp_path):
+def test_ctrl_c_takes_back_what_waits(make_server):
     """With no image there is no turn to stop, only a message that waits."""
-    s = Server(tmp_path, {"sandbox": {"image_lock": "nothing/here.lock"}})
-    s.start()
+    s = make_server({"sandbox": {"image_lock": "nothing/here.lock"}})
     t = Terminal(s.home, "chat")
-    t.prompt()
-    t.line("are you there")
-    s.wait_log("no sandbox")
-    t.type("\x03")
-    t.expect("stopped before it began")
-    t.close()
-    s.close()
+    try:
+        t.prompt()
+        t.line("are you there")
+        s.wait_log("no sandbox")
+        t.type("\x03")
+        t.expect("stopped before it began")
+    finally:
+        t.close()
 
 
 def test_ctrl_c_stops_the_turn(open_terminal, server):

@@ -4,6 +4,7 @@ is told in words, the server stays up, and the message is answered when it can b
 import os
 import re
 import select
+import signal
 import socket
 import subprocess
 import threading
@@ -215,3 +216,16 @@ def test_bad_group_policy_fails_the_message_at_once(make_server):
     assert "main.yaml:2" in text and "narrow" in text, text
     (folder / "main.yaml").unlink()
     assert "echo: next" in chat.ask("next")
+
+
+def test_a_warden_that_hangs_does_not_keep_the_server_down(make_server):
+    """It cannot end by itself, so it is killed, and the next pair of processes answers."""
+    s = make_server()
+    chat = s.console()
+    chat.ask("before")
+    os.kill(s.warden, signal.SIGSTOP)
+    mark = s.bus.mark()
+    os.kill(s.front, signal.SIGKILL)
+    s.wait_log("the warden hangs and is killed", timeout=60, since=mark)
+    s.wait_log('comp=serve msg="ready"', timeout=30, since=mark)
+    chat.ask("after")
