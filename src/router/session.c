@@ -352,7 +352,8 @@ static void door_log(void *ctx, const char *line)
 {
 	struct session *s = ctx;
 
-	log_info("sandbox", "log", "group=%s line=\"%s\"", s->group.name, line);
+	if (session_may_log(s))
+		log_info("sandbox", "log", "group=%s line=\"%s\"", s->group.name, line);
 }
 
 static void door_closed(void *ctx, const struct err *why)

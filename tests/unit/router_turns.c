@@ -220,6 +220,32 @@ static void bad_lines_are_skipped(void **state)
 	assert_int_equal(h->n_notices, 0);
 }
 
+static void bad_lines_do_not_fill_the_log(void **state)
+{
+	struct house *h = house_main(state);
+	char file[64], text[65536] = "";
+	struct buf many = {0};
+	int fd, lines = 0;
+
+	say(h, "main", "a", "hello");
+	await(h, &h->n_lines, 1);
+	snprintf(file, sizeof(file), "%s/log", h->dir);
+	fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	log_init(&(struct log_opts){.fd = fd, .level = LOG_INFO});
+	for (int i = 0; i < 2000; i++)
+		buf_puts(&many, "x\n");
+	agent_says(h->boxes[0], many.p);
+	buf_free(&many);
+	answer(h->boxes[0], 0, "still here");
+	await(h, &h->n_settled, 1);
+	log_init(&(struct log_opts){.fd = 2, .level = LOG_ERROR});
+	assert_true(pread(fd, text, sizeof(text) - 1, 0) > 0);
+	close(fd);
+	for (const char *p = text; (p = strstr(p, "bad line")); p++)
+		lines++;
+	assert_in_range(lines, 1, 60);
+}
+
 static void a_big_message_reaches_the_agent_whole(void **state)
 {
 	struct house *h = house_main(state);
@@ -304,6 +330,7 @@ int main(void)
 		TEST(a_stop_interrupts_and_says_so),
 		TEST(a_stop_at_once_comes_after_the_line),
 		TEST(bad_lines_are_skipped),
+		TEST(bad_lines_do_not_fill_the_log),
 		TEST(a_big_message_reaches_the_agent_whole),
 		TEST(two_chats_of_a_group_do_not_share_a_turn),
 	};
