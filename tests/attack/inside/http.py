@@ -89,7 +89,10 @@ def ask(data, half_close=True):
     with socket.create_connection(("127.0.0.1", 2435), timeout=10) as s:
         s.sendall(data)
         if half_close:
-            s.shutdown(socket.SHUT_WR)
+            try:
+                s.shutdown(socket.SHUT_WR)
+            except OSError:
+                pass  # answered and broken off already: the answer, if any, is still to be read
         got = b""
         try:
             while chunk := s.recv(65536):
