@@ -182,7 +182,8 @@ int cmd_serve(const struct cli *c)
 		err_wrap(&e, "reading --ready-fd");
 		return cli_fail(&e);
 	}
-	if (cli_no_more(&words, "serve [--ready-fd N]", &e) < 0 || cli_config(c, &cfg, &e) < 0)
+	if (cli_no_more(&words, "serve [--ready-fd N]", &e) < 0 ||
+	    cli_config(c, true, &cfg, &e) < 0)
 		return cli_fail(&e);
 	lock = lock_home(&cfg, &e);
 	if (lock < 0)

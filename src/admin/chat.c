@@ -324,7 +324,8 @@ int cmd_chat(const struct cli *cli)
 		words.argc--;
 		words.argv++;
 	}
-	if (cli_no_more(&words, "chat [--serve] [GROUP]", &e) < 0 || cli_config(cli, &cfg, &e) < 0)
+	if (cli_no_more(&words, "chat [--serve] [GROUP]", &e) < 0 ||
+	    cli_config(cli, c.serve, &cfg, &e) < 0)
 		return cli_fail(&e);
 	c.cfg = &cfg;
 	c.at_terminal = isatty(1);

@@ -11,10 +11,27 @@ int cli_fail(const struct err *e)
 	return e->code == E_INVAL ? 2 : 1;
 }
 
-int cli_config(const struct cli *c, struct config *cfg, struct err *e)
+/* A command that only looks must not make a home out of a folder that was named by mistake. */
+static int check_home(const char *home, struct err *e)
+{
+	_cleanup_free_ char *instance = xasprintf("%s/instance", home);
+	_cleanup_free_ char *config = xasprintf("%s/config", home);
+
+	if (access(instance, F_OK) == 0 || access(config, F_OK) == 0)
+		return 0;
+	return err_set(
+		e, E_INVAL,
+		"%.100s is no home of chela: name one with --home or CHELA_HOME, or make this "
+		"one by a first start (chela serve)",
+		home);
+}
+
+int cli_config(const struct cli *c, bool make_home, struct config *cfg, struct err *e)
 {
 	const char *url = getenv("ANTHROPIC_BASE_URL");
 
+	if (!make_home && check_home(c->home, e) < 0)
+		return -1;
 	if (config_load(cfg, c->home, c->config, e) < 0)
 		return -1;
 	if (!url || !url[0])

@@ -26,8 +26,8 @@ struct cli_command {
 
 /* Prints "chela: message" to stderr; returns 1, or 2 for E_INVAL. */
 int cli_fail(const struct err *e);
-/* Loads the config of c, with the environment's ANTHROPIC_BASE_URL over it. */
-int cli_config(const struct cli *c, struct config *cfg, struct err *e) must_check;
+/* make_home: a home that is not there yet is made. Loads the config of c, with the environment's ANTHROPIC_BASE_URL over it. */
+int cli_config(const struct cli *c, bool make_home, struct config *cfg, struct err *e) must_check;
 /* Takes "--name" out of c's words; true when it was there. */
 bool cli_flag(struct cli *c, const char *name);
 /* Takes "--name VALUE" out; NULL when absent. */

@@ -233,7 +233,7 @@ int cmd_status(const struct cli *c)
 	bool as_json = cli_flag(&words, "--json");
 	int rc;
 
-	if (cli_no_more(&words, "status [--json]", &e) < 0 || cli_config(c, &cfg, &e) < 0)
+	if (cli_no_more(&words, "status [--json]", &e) < 0 || cli_config(c, false, &cfg, &e) < 0)
 		return cli_fail(&e);
 	a.loop = loop_new(&e);
 	if (!a.loop)

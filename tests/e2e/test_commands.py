@@ -76,6 +76,17 @@ def test_no_server(sandboxes, tmp_path):
     assert done.returncode == 1 and "chela serve" in done.stderr
 
 
+@pytest.mark.parametrize("command", ("status", "chat", "doctor"))
+def test_a_wrong_home_is_left_alone(tmp_path, command):
+    home = tmp_path / "typo"
+    for _ in range(2):
+        done = run_cli(home, command, stdin="hello\n")
+        assert done.returncode != 0
+        assert f"{home} is no home of chela" in done.stdout + done.stderr
+        assert not home.exists() or not list(home.iterdir())
+        home.mkdir(exist_ok=True)
+
+
 def test_a_dead_servers_socket(sandboxes, tmp_path):
     home = make_home(tmp_path)
     with socket.socket(socket.AF_UNIX) as s:

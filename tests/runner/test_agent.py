@@ -95,9 +95,9 @@ def test_agent_that_cannot_start(start):
     assert h.agent.trailers == {"chela-exit": "127"}
 
 
-def test_folder_that_is_missing(start):
-    h = start("cat", flags=("--keep-uid", "--port", "0", "--cwd", "/nonexistent"))
-    h.pump(lambda: h.agent.ended and "agent: cannot enter /nonexistent" in h.text())
+def test_folder_that_is_missing(start, tmp_path):
+    h = start("cat", flags=("--keep-uid", "--port", "0", "--cwd", str(tmp_path / "none")))
+    h.pump(lambda: h.agent.ended and f"agent: cannot enter {tmp_path}/none" in h.text())
     assert h.agent.trailers == {"chela-exit": "126"}
 
 
