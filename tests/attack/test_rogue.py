@@ -11,7 +11,7 @@ import pytest
 import engine
 import procs
 import server as servers
-from attacker import HERE, LONG, POLICY, two_groups
+from attacker import HERE, LONG, POLICY, SANITIZED, two_groups
 
 # Growth of the server's private memory under any of these, in MB; and what may stay afterwards.
 PEAK_MB = 48
@@ -137,7 +137,7 @@ def attack(server, mode, told):
                       if c["Labels"]["chela.group"] == "kin"], "the other group's sandbox was ended"
     grown = max((peak_kb(p) - before[n]) / 1024 for n, p in pids.items())
     print(f"{mode}: peak +{grown:.1f} MB, {words[:200]!r}")
-    assert grown <= PEAK_MB, f"{mode}: the server grew by {grown:.1f} MB"
+    assert SANITIZED or grown <= PEAK_MB, f"{mode}: the server grew by {grown:.1f} MB"
     if not good:
         assert "done as asked" in server.evil.ask("and again")
     return good, words

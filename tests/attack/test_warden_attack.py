@@ -11,7 +11,7 @@ import sys
 import pytest
 
 import engine
-from attacker import LONG
+from attacker import LONG, SANITIZED
 
 KEPT = 1 << 0 | 1 << 1 | 1 << 3  # chown, dac_override, fowner
 CONNECT = "import socket,sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1])"
@@ -70,6 +70,8 @@ def test_front_cannot_reach_the_engine(target, root):
 
 def test_front_cannot_touch_the_warden(target, root):
     """With the front's powers, in its place: the warden's memory, descriptors and namespaces."""
+    if SANITIZED:
+        pytest.skip("an instrumented warden stays traceable for its leak check")
     for pid in (target.server.warden, target.server.supervisor):
         for what in ("mem", "environ", "maps", "fd/0", "root/etc/passwd"):
             path = f"/proc/{pid}/{what}"
