@@ -3,6 +3,7 @@
  * The face of `chela chat` for a terminal: libedit reads the line while answers stream in above it. Ctrl-C stops the turn,
  * Ctrl-D leaves. What streams is only a preview: the message that follows is the truth, and is printed where it differs.
  */
+#include <errno.h>
 #include <locale.h>
 #include <signal.h>
 #include <stdio.h>
@@ -71,6 +72,7 @@ static void on_key(void *ctx, int events)
 	struct chat *c = ctx;
 	struct term *t = c->priv;
 	const char *got;
+	bool gone;
 	int n = 0;
 
 	(void)events;
@@ -78,9 +80,12 @@ static void on_key(void *ctx, int events)
 		end_line(t);
 		prompt_again(t);
 	}
+	errno = 0;
 	got = el_gets(t->el, &n);
+	/* A terminal that is gone reads as an error; who ignores SIGHUP learns of it here alone. */
+	gone = !got && (n == 0 || (errno != EAGAIN && errno != EINTR));
 	/* In this mode libedit hands over Ctrl-D on an empty line as a line of that one character. */
-	if ((!got && n == 0) || (got && n == 1 && got[0] == 'D' - '@')) {
+	if (gone || (got && n == 1 && got[0] == 'D' - '@')) {
 		watch_set(t->in, 0);
 		printf("\n");
 		chat_leave(c, 0);

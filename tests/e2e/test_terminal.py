@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`chela chat` at a terminal: prompt, streaming, Ctrl-C, Ctrl-D, history on reopen."""
+import signal
 import pytest
 
 import engine
@@ -182,6 +183,18 @@ def test_hang_up(open_terminal, server):
     t.hang_up()
     t.popen.wait(10)
     assert server.popen.poll() is None
+
+
+def test_hang_up_that_is_ignored(open_terminal):
+    """Under nohup the signal does not come: the terminal that is gone must do."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        t = open_terminal()
+        t.prompt()
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    t.hang_up()
+    t.popen.wait(10)
 
 
 def test_hang_up_of_a_chat_with_its_own_server(sandboxes, tmp_path):
