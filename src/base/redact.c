@@ -4,6 +4,7 @@
  * would leak. It holds borrowed pointers to the one copy that each struct secret owns, so a freed
  * secret is gone from memory. Nothing here may print, log or put a value into an error.
  */
+#include "base/fd.h"
 #include "base/redact.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -92,25 +93,6 @@ int secret_set(struct secret *s, const char *name, const char *value, struct err
 	return set(s, name, "environment", value, strlen(value), e);
 }
 
-/* Reads at most cap bytes; the number read, or -1. */
-static ssize_t read_all(int fd, char *p, size_t cap)
-{
-	size_t n = 0;
-
-	while (n < cap) {
-		ssize_t r = read(fd, p + n, cap - n);
-
-		if (r < 0 && errno == EINTR)
-			continue;
-		if (r < 0)
-			return -1;
-		if (r == 0)
-			break;
-		n += (size_t)r;
-	}
-	return (ssize_t)n;
-}
-
 int secret_load(struct secret *s, const char *name, const char *file, struct err *e)
 {
 	_cleanup_close_ int fd = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
@@ -129,7 +111,7 @@ int secret_load(struct secret *s, const char *name, const char *file, struct err
 		return err_set(e, E_PERM,
 			       "secret %s: others may open %s (mode %04o): run chmod 600 %s", name,
 			       file, (unsigned)(st.st_mode & 07777), file);
-	n = read_all(fd, text, sizeof(text));
+	n = fd_read_all(fd, text, sizeof(text));
 	if (n < 0) {
 		rc = err_sys(e, errno, "secret %s: cannot read %s", name, file);
 	} else {

@@ -4,6 +4,7 @@
  * aliases, which is how a small file becomes a large one). Whatever a config has no use for is
  * refused: anchors, aliases, tags, several documents, keys that are not plain text, duplicates.
  */
+#include "base/fd.h"
 #include "base/yaml.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -259,25 +260,6 @@ struct yaml *yaml_parse(const char *text, size_t n, const char *name, struct err
 	return steal_ptr(&y);
 }
 
-/* Reads at most cap bytes; the number read, or -1. */
-static ssize_t read_all(int fd, char *p, size_t cap)
-{
-	size_t n = 0;
-
-	while (n < cap) {
-		ssize_t r = read(fd, p + n, cap - n);
-
-		if (r < 0 && errno == EINTR)
-			continue;
-		if (r < 0)
-			return -1;
-		if (r == 0)
-			break;
-		n += (size_t)r;
-	}
-	return (ssize_t)n;
-}
-
 struct yaml *yaml_load(const char *file, struct err *e)
 {
 	_cleanup_close_ int fd = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
@@ -294,7 +276,7 @@ struct yaml *yaml_load(const char *file, struct err *e)
 		return NULL;
 	}
 	text = xmalloc(SIZE_CAP + 1); /* one more, so that too much is seen as such */
-	n = read_all(fd, text, SIZE_CAP + 1);
+	n = fd_read_all(fd, text, SIZE_CAP + 1);
 	if (n < 0) {
 		err_sys(e, errno, "cannot read %s", file);
 		return NULL;
