@@ -26,7 +26,7 @@ endif
 
 # -- Libraries. Debian's name for each lets a failure say what to install. pkg-config runs once,
 # when the first compile needs it: never for `run`, `help` or `clean` on a bare machine.
-PKGS := libuv libcurl libcjson sqlite3 yaml-0.1 libnghttp2 libedit
+PKGS := libuv libcurl libcjson sqlite3 yaml-0.1 libnghttp2 libedit libwebsockets md4c
 deb_libuv := libuv1-dev
 deb_libcurl := libcurl4-openssl-dev
 deb_libcjson := libcjson-dev
@@ -34,9 +34,12 @@ deb_sqlite3 := libsqlite3-dev
 deb_yaml-0.1 := libyaml-dev
 deb_libnghttp2 := libnghttp2-dev
 deb_libedit := libedit-dev
+deb_libwebsockets := libwebsockets-dev
+deb_md4c := libmd4c-dev
 absent = $(strip $(if $(shell command -v pkg-config),$(foreach p,$(PKGS),$(if \
 	$(shell pkg-config --exists $p && echo y),,$(deb_$p))),pkg-config) \
-	$(if $(wildcard /usr/include/http_parser.h),,libhttp-parser-dev))
+	$(if $(wildcard /usr/include/http_parser.h),,libhttp-parser-dev) \
+	$(if $(wildcard /usr/lib/*/libwebsockets-evlib_uv.so),,libwebsockets-evlib-uv))
 pkg = $(if $(absent),$(error Debian packages are missing: $(absent). \
 	Install them with: container/setup.sh build),$(shell pkg-config --cflags --libs $(PKGS)))
 PKG = $(eval PKG := $(pkg))$(PKG)

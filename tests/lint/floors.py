@@ -13,6 +13,8 @@ FLOOR = {"base": 0, "runtime": 1, "store": 2, "policy": 3, "channels": 4, "gatew
 # Private to one folder or file: libraries that everything else reaches through a wrapper.
 LIBRARY = {
     "uv.h": {"runtime"},
+    "libwebsockets.h": {"runtime"},
+    "md4c.h": {"router"},
     "curl/curl.h": {"runtime"},
     "sqlite3.h": {"store"},
     "nghttp2/nghttp2.h": {"door"},
