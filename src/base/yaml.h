@@ -59,6 +59,10 @@ int yaml_fail(const struct yaml_node *n, struct err *e, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 /* Fails when any node of the file was never asked for. */
 int yaml_finish(struct yaml *y, struct err *e) must_check;
+/* The same for what lies under one node: for a reader of one section of a file. */
+int yaml_finish_at(struct yaml_node *n, struct err *e) must_check;
+/* Leaves a section to another reader: nothing under it counts as unknown here. */
+void yaml_leave(struct yaml_node *n, const char *path);
 
 /* A string without control characters, copied into dst. */
 int yaml_text(struct yaml_node *root, const char *path, const char *def, char *dst, size_t cap,

@@ -396,6 +396,26 @@ int yaml_finish(struct yaml *y, struct err *e)
 	return check_used(y->root, e);
 }
 
+int yaml_finish_at(struct yaml_node *n, struct err *e)
+{
+	return check_used(n, e);
+}
+
+static void leave(struct yaml_node *n)
+{
+	n->known = n->taken = true;
+	for (size_t i = 0; i < n->len; i++)
+		leave(n->items[i]);
+}
+
+void yaml_leave(struct yaml_node *n, const char *path)
+{
+	struct yaml_node *at = yaml_at(n, path);
+
+	if (at)
+		leave(at);
+}
+
 int yaml_text(struct yaml_node *root, const char *path, const char *def, char *dst, size_t cap,
 	      struct err *e)
 {
