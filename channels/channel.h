@@ -22,8 +22,9 @@ enum channel_caps {
 	CHAN_REACTIONS = 1 << 2, /* OUTBOUND_REACTION */
 	CHAN_FILES = 1 << 3,	 /* OUTBOUND_FILE and ops->fetch */
 	CHAN_TYPING = 1 << 4,	 /* ops->progress shows that work goes on */
-	CHAN_BUTTONS = 1 << 5,	 /* OUTBOUND_ASK shows buttons; without it the core sends numbered text */
-	CHAN_STREAM = 1 << 6,	 /* ops->progress takes PROGRESS_TEXT, piece by piece */
+	CHAN_BUTTONS =
+		1 << 5, /* OUTBOUND_ASK shows buttons; without it the core sends numbered text */
+	CHAN_STREAM = 1 << 6, /* ops->progress takes PROGRESS_TEXT, piece by piece */
 	/* The platform (or our bridge) knows a repeat of the same outbound.key: sending again is safe. */
 	CHAN_RESEND = 1 << 7,
 	/* The channel itself looks whether outbound.key has arrived when outbound.again is set. */
@@ -54,7 +55,8 @@ struct out_file {
 };
 struct out_button {
 	const char *label; /* at most 40 code points */
-	const char *value; /* at most 40 bytes of ASCII, unique in the message; comes back as INBOUND_PRESS */
+	const char *
+		value; /* at most 40 bytes of ASCII, unique in the message; comes back as INBOUND_PRESS */
 };
 enum outbound_kind {
 	OUTBOUND_TEXT,
@@ -67,7 +69,7 @@ enum outbound_kind {
 struct outbound {
 	int64_t id;	    /* outbox id: names it in channel_on_sent */
 	int64_t message_id; /* the history's sequence */
-	char key[33];	    /* 32 hex digits, random, the same at each try: dedup with CHAN_RESEND and CHAN_LOOK */
+	char key[33]; /* 32 hex digits, random, the same at each try: dedup with CHAN_RESEND and CHAN_LOOK */
 	enum outbound_kind kind;
 	const char *chat;   /* the platform's id */
 	const char *thread; /* "" = none */
@@ -158,8 +160,9 @@ struct inbound_file {
 	const char *name; /* as the sender called it, unchecked; "" = none */
 	const char *mime; /* as the platform says; "" = unknown */
 	int64_t size;	  /* -1 = unknown */
-	const char *ref;  /* whatever the channel needs to fetch it, at most 2,000 bytes; kept in the store */
-	bool voice;	  /* a spoken message */
+	const char *
+		ref; /* whatever the channel needs to fetch it, at most 2,000 bytes; kept in the store */
+	bool voice; /* a spoken message */
 };
 /* Something from the platform. Borrowed for the call. Strings are UTF-8, NULL is not allowed. */
 struct inbound {
@@ -168,10 +171,12 @@ struct inbound {
 	bool direct;	    /* a chat of one person with the assistant */
 	const char *thread; /* "" = none; where the answer goes */
 	const char *id;	    /* unique in the chat over all kinds: the key of dedup */
-	const char *target; /* EDIT, DELETE, REACTION, PRESS; MESSAGE: the id of the message it replies to, or "" */
-	const char *quote;  /* MESSAGE: text of what it replies to, as far as known, or "" */
+	const char *
+		target; /* EDIT, DELETE, REACTION, PRESS; MESSAGE: the id of the message it replies to, or "" */
+	const char *quote; /* MESSAGE: text of what it replies to, as far as known, or "" */
 	const char *sender, *sender_name;
-	const char *sender_alt; /* a second identity of the same person (WhatsApp: LID and phone number), or "" */
+	const char *
+		sender_alt; /* a second identity of the same person (WhatsApp: LID and phone number), or "" */
 	const char *text;
 	size_t text_len; /* may be 0 when there are files */
 	const struct inbound_file *files;
@@ -195,9 +200,10 @@ enum channel_state {
 struct sent {
 	const char *platform_id;
 	const struct err *why;
-	int64_t retry_ms;     /* with E_LIMIT and E_TEMP: not before this time has passed; 0 = the core's back-off */
-	bool unsure;	      /* it may have arrived all the same (the connection broke after the request had left) */
-	const char *moved_to; /* the chat's new platform id: kept, and the row is tried there; else NULL */
+	int64_t retry_ms; /* with E_LIMIT and E_TEMP: not before this time has passed; 0 = the core's back-off */
+	bool unsure; /* it may have arrived all the same (the connection broke after the request had left) */
+	const char *
+		moved_to; /* the chat's new platform id: kept, and the row is tried there; else NULL */
 };
 
 /* The up-calls: filled in by the router, called by channels through the functions below. */

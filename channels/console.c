@@ -28,12 +28,26 @@ struct console {
 	struct receipt *receipts;
 };
 
+static int console_configure(struct yaml_node *section, const char *home, void **priv,
+			     struct err *e)
+{
+	(void)section;
+	(void)home;
+	(void)e;
+	*priv = xcalloc(1, sizeof(struct console));
+	return 0;
+}
+
 static int console_open(struct channel *c, struct err *e)
 {
+	(void)c;
 	(void)e;
-	c->priv = xcalloc(1, sizeof(struct console));
-	channel_on_state(c, true, "");
 	return 0;
+}
+
+static void console_connect(struct channel *c)
+{
+	channel_on_state(c, CHANNEL_UP, "", 0);
 }
 
 static void console_close(struct channel *c)
@@ -61,7 +75,7 @@ static void tell_receipt(void *ctx)
 		if (*p)
 			*p = r->next;
 		snprintf(id, sizeof(id), "%lld", (long long)r->message_id);
-		channel_on_sent(r->chan, r->outbox_id, id, NULL);
+		channel_on_sent(r->chan, r->outbox_id, &(struct sent){.platform_id = id});
 	}
 	free(r);
 }
@@ -140,6 +154,10 @@ void console_say(struct channel *c, const char *chat, const char *id, const char
 		.chat_title = chat,
 		.thread = "",
 		.id = id,
+		.target = "",
+		.quote = "",
+		.sender_alt = "",
+		.direct = true,
 		.sender = sender,
 		.sender_name = sender,
 		.text = text,
@@ -156,7 +174,10 @@ const struct channel_ops console_ops = {
 	.caps = CHAN_STREAM | CHAN_TYPING | CHAN_RESEND,
 	.max_text = 1 << 20,
 	.unit = UNIT_BYTES,
+	.format = FORMAT_MARKDOWN,
+	.configure = console_configure,
 	.open = console_open,
+	.connect = console_connect,
 	.close = console_close,
 	.send = console_send,
 	.progress = console_progress,

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include "admin/cli.h"
+#include "admin/command.h"
 #include "base/str.h"
 #include "serve.h"
 
@@ -38,6 +39,17 @@ static int cmd_help(const struct cli *c)
 	printf("usage: chela [--home DIR] [--config FILE] COMMAND ...\n\n");
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
 		printf("  %-24s %s\n", commands[i].usage, commands[i].help);
+	printf("\nof the running server:\n");
+	for (size_t i = 0; admin_commands[i]; i++) {
+		const struct admin_command *a = admin_commands[i];
+
+		for (const char *p = a->usage; p;) {
+			size_t n = strcspn(p, "\n");
+
+			printf("  %-40.*s %s\n", (int)n, p, p == a->usage ? a->help : "");
+			p = p[n] ? p + n + 1 : NULL;
+		}
+	}
 	printf("\nState lies in --home, CHELA_HOME, the current folder when it is a checkout of\n"
 	       "chela, or " INSTALLED_HOME ". Configuration: config/chela.yaml in there.\n");
 	return 0;
@@ -67,15 +79,19 @@ static size_t distance(const char *a, const char *b)
 
 static int unknown(const char *word)
 {
-	const struct cli_command *best = &commands[0];
+	const char *best = commands[0].name, *usage = commands[0].usage;
 
 	for (size_t i = 1; i < ARRAY_LEN(commands); i++) {
-		if (distance(commands[i].name, word) < distance(best->name, word))
-			best = &commands[i];
+		if (distance(commands[i].name, word) < distance(best, word))
+			best = commands[i].name, usage = commands[i].usage;
+	}
+	for (size_t i = 0; admin_commands[i]; i++) {
+		if (distance(admin_commands[i]->name, word) < distance(best, word))
+			best = admin_commands[i]->name, usage = admin_commands[i]->usage;
 	}
 	fprintf(stderr,
-		"chela: there is no command \"%.40s\"; nearest: chela %s (all: chela help)\n", word,
-		best->usage);
+		"chela: there is no command \"%.40s\"; nearest: chela %.*s (all: chela help)\n",
+		word, (int)strcspn(usage, "\n"), usage);
 	return 2;
 }
 
@@ -103,6 +119,10 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
 		if (streq(commands[i].name, word))
 			return commands[i].run(&c);
+	}
+	for (size_t i = 0; admin_commands[i]; i++) {
+		if (streq(admin_commands[i]->name, word))
+			return command_remote(&c, word);
 	}
 	return unknown(word);
 }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "base/str.h"
+#include "channels/registry.h"
 
 int cli_fail(const struct err *e)
 {
@@ -32,7 +33,7 @@ int cli_config(const struct cli *c, bool make_home, struct config *cfg, struct e
 
 	if (!make_home && check_home(c->home, e) < 0)
 		return -1;
-	if (config_load(cfg, c->home, c->config, e) < 0)
+	if (config_load(cfg, c->home, c->config, e) < 0 || channels_check(cfg, e) < 0)
 		return -1;
 	if (!url || !url[0])
 		return 0;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The control socket's server side; see control.h for the protocol. It must never answer another user than our own or root. */
+#include "admin/command.h"
 #include "admin/control.h"
 #include <string.h>
 #include "base/lines.h"
@@ -19,10 +20,12 @@ struct client {
 	char group[65];
 	int64_t chat_id;
 	struct console_client *console;
-	int64_t sent_to;  /* the newest message of the history that went out */
-	bool in_history;  /* more of it follows */
-	struct say *says; /* their answers are to come: the struct must live until then */
-	int busy;	  /* up-calls on the stack that still use the struct */
+	int64_t sent_to;     /* the newest message of the history that went out */
+	bool in_history;     /* more of it follows */
+	struct say *says;    /* their answers are to come: the struct must live until then */
+	int busy;	     /* up-calls on the stack that still use the struct */
+	struct reply *reply; /* a command that is being answered */
+	bool in_command;
 };
 
 /* One say, until it is stored. */
@@ -83,6 +86,9 @@ static void client_drop(struct client *cl)
 		console_leave(cl->c->console, cl->console);
 	cl->console = NULL;
 	router_forget_ask(cl->c->o.router, cl);
+	if (cl->reply)
+		command_cancel(cl->reply);
+	cl->reply = NULL;
 	if (cl->d)
 		duplex_reset(cl->d);
 	cl->d = NULL;
@@ -332,6 +338,56 @@ static void on_warden_status(void *ctx, const struct warden_status *st)
 	client_leave(cl);
 }
 
+static void command_line(void *ctx, const char *text)
+{
+	cJSON *j = event("line");
+
+	cJSON_AddStringToObject(j, "text", text);
+	client_enter(ctx);
+	put_json(ctx, j);
+	client_leave(ctx);
+}
+
+static void command_end(void *ctx, int status)
+{
+	struct client *cl = ctx;
+	cJSON *j = event("end");
+
+	cJSON_AddNumberToObject(j, "status", status);
+	cl->in_command = false;
+	cl->reply = NULL;
+	client_enter(cl);
+	put_json(cl, j);
+	client_leave(cl);
+}
+
+#define COMMAND_WORDS 32
+
+static int do_command(struct client *cl, const cJSON *req, struct err *e)
+{
+	static const struct reply_sink sink = {command_line, command_end};
+	const cJSON *w, *words = cJSON_GetObjectItemCaseSensitive(req, "argv");
+	char *argv[COMMAND_WORDS];
+	struct reply *r;
+	int n = 0;
+
+	cJSON_ArrayForEach(w, words)
+	{
+		if (n == COMMAND_WORDS || !cJSON_IsString(w))
+			return err_set(e, E_INVAL, "argv must be at most %d strings",
+				       COMMAND_WORDS);
+		argv[n++] = w->valuestring;
+	}
+	if (cl->in_command)
+		return err_set(e, E_INVAL, "a command is being carried out already");
+	cl->in_command = true;
+	r = command_run(&cl->c->o, n, argv, &sink, cl);
+	/* It may be over already. */
+	if (cl->in_command)
+		cl->reply = r;
+	return 0;
+}
+
 static int handle(struct client *cl, const cJSON *req, struct err *e)
 {
 	const char *op;
@@ -343,6 +399,8 @@ static int handle(struct client *cl, const cJSON *req, struct err *e)
 		return do_chat(cl, req, e);
 	if (streq(op, "say"))
 		return do_say(cl, req, e);
+	if (streq(op, "command"))
+		return do_command(cl, req, e);
 	if (streq(op, "status")) {
 		router_ask_warden(cl->c->o.router, on_warden_status, cl);
 		return 0;
@@ -355,8 +413,8 @@ static int handle(struct client *cl, const cJSON *req, struct err *e)
 	}
 	if (streq(op, "history"))
 		return json_i64(req, "since", &since, e) < 0 ? -1 : send_history(cl, since, e);
-	return err_set(e, E_INVAL, "unknown op \"%.32s\": use chat, say, stop, history or status",
-		       op);
+	return err_set(e, E_INVAL,
+		       "unknown op \"%.32s\": use chat, say, stop, history, status or command", op);
 }
 
 static void on_line(void *ctx, const char *line, size_t n)

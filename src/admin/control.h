@@ -4,9 +4,9 @@
  * machine. Only the server's own user and root get an answer (SO_PEERCRED). It is the console channel's transport and answers status.
  *
  * Requests: {"op":"chat","group":G,"since":N} {"op":"say","id":UUID,"text":T} {"op":"stop"}
- *           {"op":"history","since":N} {"op":"status"}
+ *           {"op":"history","since":N} {"op":"status"} {"op":"command","argv":[...]}
  * Events:   hello, message{seq,dir,text,notice,sender}, synced{last}, stored{id,seq,duplicate},
- *           refused{id,why}, settled{id,failed}, progress{kind,text}, status{...}, error{why}
+ *           refused{id,why}, settled{id,failed}, progress{kind,text}, status{...}, line{text}, end{status}, error{why}
  * since >= 0: messages after that sequence number; since < 0: the last -since messages.
  */
 #ifndef CHELA_ADMIN_CONTROL_H

@@ -2,10 +2,11 @@
 /* What the server knows of itself, as JSON for machines and as lines for a person. */
 #include <string.h>
 #include <stdio.h>
+#include "admin/ask.h"
 #include "admin/cli.h"
 #include "admin/control.h"
 #include "base/str.h"
-#include "runtime/conn.h"
+#include "base/buf.h"
 
 static void add_session(void *ctx, const struct session_status *s)
 {
@@ -19,15 +20,25 @@ static void add_session(void *ctx, const struct session_status *s)
 	cJSON_AddItemToArray(ctx, j);
 }
 
+static void add_channel(void *ctx, const struct channel_status *s)
+{
+	cJSON *j = cJSON_CreateObject();
+
+	cJSON_AddStringToObject(j, "name", s->name);
+	cJSON_AddStringToObject(j, "state", s->state);
+	cJSON_AddStringToObject(j, "reason", s->reason);
+	cJSON_AddNumberToObject(j, "since_ms", (double)s->since_ms);
+	cJSON_AddNumberToObject(j, "retry_ms", (double)s->retry_ms);
+	cJSON_AddItemToArray(ctx, j);
+}
+
 static void add_counts(cJSON *to, const char *name, const char *const *words,
-		       const int64_t counts[5])
+		       const int64_t counts[6])
 {
 	cJSON *j = cJSON_AddObjectToObject(to, name);
 
-	for (int i = 0; i < 5; i++) {
-		if (words[i])
-			cJSON_AddNumberToObject(j, words[i], (double)counts[i]);
-	}
+	for (int i = 0; i < 6; i++)
+		cJSON_AddNumberToObject(j, words[i], (double)counts[i]);
 }
 
 static void add_usage(cJSON *j, const struct usage_sum *u)
@@ -58,10 +69,11 @@ static void add_engine(cJSON *j, const struct warden_status *st)
 
 cJSON *status_json(const struct control_opts *o, const struct warden_status *st)
 {
-	static const char *const msg_words[] = {"context", "pending", "leased", "answered",
-						"failed"};
-	static const char *const out_words[] = {"pending", "sending", "sent", "dead", "unsure"};
-	int64_t now = clock_wall(o->clk), counts[5];
+	static const char *const msg_words[] = {"context",  "pending", "leased",
+						"answered", "failed",  "fetching"};
+	static const char *const out_words[] = {"pending", "sending", "sent",
+						"dead",	   "dropped", "repeats"};
+	int64_t now = clock_wall(o->clk), counts[6] = {0};
 	struct usage_sum u = {0};
 	struct err e = ERR_INIT;
 	cJSON *j = cJSON_CreateObject();
@@ -76,6 +88,7 @@ cJSON *status_json(const struct control_opts *o, const struct warden_status *st)
 	if (st)
 		add_engine(j, st);
 	router_each_session(o->router, add_session, cJSON_AddArrayToObject(j, "sessions"));
+	router_each_channel(o->router, add_channel, cJSON_AddArrayToObject(j, "channels"));
 	if (store_message_counts(o->store, 0, counts, &e) == 0)
 		add_counts(j, "messages", msg_words, counts);
 	if (store_out_counts(o->store, counts, &e) == 0)
@@ -124,6 +137,13 @@ void status_print(const cJSON *j)
 	printf("%-9s %s%s%s\n", "image", text_at(j, "image.id"),
 	       cJSON_IsTrue(json_find(j, "image.ok")) ? "" : " NOT USABLE: ",
 	       text_at(j, "image.why"));
+	cJSON_ArrayForEach(s, cJSON_GetObjectItemCaseSensitive(j, "channels"))
+	{
+		const char *why = text_at(s, "reason");
+
+		printf("%-9s %s: %s%s%s\n", "channel", text_at(s, "name"), text_at(s, "state"),
+		       why[0] ? ": " : "", why);
+	}
 	cJSON_ArrayForEach(s, list)
 	{
 		const char *why = text_at(s, "why");
@@ -139,115 +159,34 @@ void status_print(const cJSON *j)
 
 /* --- the command: one request, one answer ------------------------------------------------- */
 
-struct ask_server {
-	struct loop *loop;
-	struct duplex *d;
-	struct buf in;
-	bool done, late;
-};
-
 /* The server asks the engine, which may take its time. */
 #define ASK_PATIENCE_MS 40000
 
-static void ask_data(void *ctx, const uint8_t *p, size_t n)
+static bool take_line(void *ctx, const char *line, size_t n)
 {
-	struct ask_server *a = ctx;
-
-	buf_put(&a->in, p, n);
-	duplex_consumed(a->d, n);
-	if (memchr(p, '\n', n)) {
-		a->done = true;
-		loop_stop(a->loop);
-	}
-}
-
-static void ask_eof(void *ctx)
-{
-	struct ask_server *a = ctx;
-
-	loop_stop(a->loop);
-}
-
-static void ask_drained(void *ctx)
-{
-	(void)ctx;
-}
-
-static void ask_closed(void *ctx, const struct err *why)
-{
-	struct ask_server *a = ctx;
-
-	(void)why;
-	a->d = NULL;
-	loop_stop(a->loop);
-}
-
-static const struct duplex_events ask_events = {ask_data, ask_eof, ask_drained, ask_closed};
-
-static void ask_late(void *ctx)
-{
-	struct ask_server *a = ctx;
-
-	a->late = true;
-	loop_stop(a->loop);
-}
-
-static int ask(struct ask_server *a, const char *home, cJSON **out, struct err *e)
-{
-	static const char req[] = "{\"op\":\"status\"}\n";
-	struct timer *patience;
-	char path[PATH_CAP];
-
-	control_path(home, path, sizeof(path));
-	a->d = conn_unix(a->loop, "status", path, e);
-	if (!a->d) {
-		struct err why = *e;
-
-		return err_set(e, why.code, "no server answers (%s); start one with: chela serve",
-			       why.msg);
-	}
-	a->d->ev = &ask_events;
-	a->d->ctx = a;
-	if (duplex_write(a->d, req, sizeof(req) - 1, e) < 0)
-		return -1;
-	patience = timer_new(a->loop, "status", ask_late, a);
-	timer_start(patience, ASK_PATIENCE_MS, 0);
-	loop_run(a->loop);
-	timer_free(patience);
-	if (a->late)
-		return err_set(e, E_TEMP, "the server gave no answer within %d s; look at its log",
-			       ASK_PATIENCE_MS / 1000);
-	if (!a->done)
-		return err_set(e, E_TEMP, "the server closed the connection without an answer");
-	*out = json_parse(a->in.p, a->in.len, JSON_MAX_DEFAULT, e);
-	return *out ? 0 : -1;
+	buf_put(ctx, line, n);
+	return true;
 }
 
 int cmd_status(const struct cli *c)
 {
-	struct ask_server a = {0};
-	struct cli words = *c;
+	_cleanup_(buf_free) struct buf line = {0};
 	_cleanup_json_ cJSON *j = NULL;
+	struct cli words = *c;
 	struct config cfg;
 	struct err e = ERR_INIT;
 	bool as_json = cli_flag(&words, "--json");
-	int rc;
 
-	if (cli_no_more(&words, "status [--json]", &e) < 0 || cli_config(c, false, &cfg, &e) < 0)
+	if (cli_no_more(&words, "status [--json]", &e) < 0 || cli_config(c, false, &cfg, &e) < 0 ||
+	    ask_server(cfg.home, "{\"op\":\"status\"}\n", ASK_PATIENCE_MS, take_line, &line, &e) <
+		    0)
 		return cli_fail(&e);
-	a.loop = loop_new(&e);
-	if (!a.loop)
+	j = json_parse(line.p, line.len, JSON_MAX_DEFAULT, &e);
+	if (!j)
 		return cli_fail(&e);
-	rc = ask(&a, cfg.home, &j, &e);
-	if (rc < 0)
-		cli_fail(&e);
-	else if (as_json)
-		fwrite(a.in.p, 1, a.in.len, stdout);
+	if (as_json)
+		printf("%s\n", line.p);
 	else
 		status_print(j);
-	if (a.d)
-		duplex_reset(a.d);
-	buf_free(&a.in);
-	loop_free(a.loop);
-	return rc < 0;
+	return 0;
 }

@@ -68,14 +68,22 @@ char *xstrdup(const char *s)
 	return xstrndup(s, SIZE_MAX - 1);
 }
 
-char *xasprintf(const char *fmt, ...)
+char *xvasprintf(const char *fmt, va_list ap)
 {
 	char *p = NULL;
-	va_list ap;
 
-	va_start(ap, fmt);
 	if (vasprintf(&p, fmt, ap) < 0)
 		die("out of memory");
+	return p;
+}
+
+char *xasprintf(const char *fmt, ...)
+{
+	va_list ap;
+	char *p;
+
+	va_start(ap, fmt);
+	p = xvasprintf(fmt, ap);
 	va_end(ap);
 	return p;
 }

@@ -6,6 +6,7 @@
  */
 #ifndef CHELA_BASE_MEM_H
 #define CHELA_BASE_MEM_H
+#include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +24,7 @@ void *xcalloc(size_t n, size_t size); /* dies on overflow of n*size */
 void *xrealloc(void *p, size_t n);
 char *xstrdup(const char *s);
 char *xstrndup(const char *s, size_t n);
+char *xvasprintf(const char *fmt, va_list ap) __attribute__((format(printf, 1, 0)));
 char *xasprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 static inline void cleanup_free_p(void *pp)

@@ -1,25 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Delivery: outbox rows to channels, one lane a chat, in order, with retry. It exists so that a reply is never lost between the agent
- * and the platform; it must never send a row whose transaction is not durable, and never let one chat wait for another.
+ * Delivery: outbox rows to channels, one lane a chat, in order, with retry by class of error. It exists so that a reply is never lost
+ * between the agent and the platform; it must never send a row whose transaction is not durable, never let one chat wait for
+ * another, and never send blindly twice: where a platform can neither be asked nor knows a repeat, the second try says what it is.
  */
 #include "router/impl.h"
-#include <stdarg.h>
 #include <string.h>
-#include <sys/random.h>
+#include "base/backoff.h"
 #include "base/log.h"
 #include "base/str.h"
 
-#define OUT_MAX_TRIES 8
+#define OUT_MAX_TRIES 14
+#define RETRY_LEAST   1000
+#define RETRY_MOST    300000
 
 struct lane {
-	struct lane *next;
 	struct router *r;
 	int64_t chat_id;
 	struct chat_row chat;
 	struct channel *chan;
 	int64_t out_id; /* the row in the channel's hands; 0 = none */
 	int64_t tries;
+	enum out_kind kind;
+	bool drawn; /* it replaces a draft */
+	char *thread, *spool;
 	struct timer *due;
 	bool queued; /* a run is deferred */
 	bool again;
@@ -27,13 +31,11 @@ struct lane {
 
 static struct lane *lane_get(struct router *r, int64_t chat_id)
 {
-	struct lane *l;
+	struct lane *l = map_get(&r->lanes, chat_id);
 	struct err e = ERR_INIT;
 
-	for (l = r->lanes; l; l = l->next) {
-		if (l->chat_id == chat_id)
-			return l;
-	}
+	if (l)
+		return l;
 	l = xcalloc(1, sizeof(*l));
 	l->r = r;
 	l->chat_id = chat_id;
@@ -43,43 +45,135 @@ static struct lane *lane_get(struct router *r, int64_t chat_id)
 		return NULL;
 	}
 	l->chan = router_channel(r, l->chat.channel);
-	l->next = r->lanes;
-	r->lanes = l;
+	map_put(&r->lanes, chat_id, l);
 	return l;
+}
+
+static void lane_row_gone(struct lane *l)
+{
+	if (l->out_id)
+		map_del(&l->r->sending, l->out_id);
+	l->out_id = 0;
+	free(l->thread);
+	free(l->spool);
+	l->thread = l->spool = NULL;
 }
 
 static void lane_free(struct lane *l)
 {
-	struct lane **p = &l->r->lanes;
-
-	while (*p != l)
-		p = &(*p)->next;
-	*p = l->next;
+	lane_row_gone(l);
+	map_del(&l->r->lanes, l->chat_id);
 	timer_free(l->due);
 	store_forget(l->r->store, l);
 	free(l);
 }
 
-static void send_row(void *ctx, const struct out_row *o)
-{
-	struct lane *l = ctx;
-	struct outbound out = {
-		.id = o->id,
-		.message_id = o->message_id,
-		.chat = l->chat.platform_id,
-		.thread = o->thread,
-		.text = o->text,
-		.notice = o->kind == OUT_NOTICE,
-	};
-	struct err e = ERR_INIT;
+/* --- a row to the channel ----------------------------------------------------------------- */
 
-	l->out_id = o->id;
-	l->tries = o->tries;
-	if (l->chan->ops->send(l->chan, &out, &e) < 0)
-		delivery_sent(l->r, l->chan, o->id, NULL, &e);
+#define BUTTONS_MAX 10
+
+struct parcel {
+	struct outbound o;
+	struct out_file file;
+	struct out_button buttons[BUTTONS_MAX];
+	char draft[128];
+};
+
+static void read_args(struct parcel *p, const cJSON *args)
+{
+	const cJSON *file = cJSON_GetObjectItemCaseSensitive(args, "file");
+	const cJSON *list = cJSON_GetObjectItemCaseSensitive(args, "buttons"), *b;
+	const char *s;
+
+	if ((s = json_peek_str(args, "target")))
+		p->o.target = s;
+	if ((s = json_peek_str(args, "emoji")))
+		p->o.emoji = s;
+	if (file) {
+		p->file = (struct out_file){
+			.path = json_peek_str(file, "path"),
+			.name = json_peek_str(file, "name"),
+			.mime = json_peek_str(file, "mime"),
+			.size = json_peek_i64(file, "size", 0),
+		};
+		p->o.file = &p->file;
+	}
+	cJSON_ArrayForEach(b, list)
+	{
+		if (p->o.n_buttons == BUTTONS_MAX)
+			break;
+		p->buttons[p->o.n_buttons++] = (struct out_button){
+			json_peek_str(b, "label"),
+			json_peek_str(b, "value"),
+		};
+	}
+	p->o.buttons = p->buttons;
 }
 
-static void lane_run(void *ctx);
+/* A text takes the place of the draft that shows its beginning. */
+static int find_draft(struct lane *l, const struct out_row *row, struct parcel *p, struct err *e)
+{
+	if (!l->chan->ops->draft || row->op != OUTBOUND_TEXT || row->part || row->kind == OUT_TOOL)
+		return 0;
+	if (store_draft_get(l->r->store, l->chat_id, row->thread, p->draft, e) < 0)
+		return -1;
+	p->o.target = p->draft;
+	l->drawn = p->draft[0];
+	return 0;
+}
+
+/* The second try where nobody can tell whether the first arrived: said, not hidden. */
+static bool needs_mark(const struct lane *l, const struct out_row *row)
+{
+	return row->again && !(l->chan->ops->caps & (CHAN_RESEND | CHAN_LOOK)) && !l->drawn &&
+	       row->op != OUTBOUND_EDIT && row->op != OUTBOUND_REACTION;
+}
+
+static void send_row(void *ctx, const struct out_row *row)
+{
+	struct lane *l = ctx;
+	struct err e = ERR_INIT;
+	_cleanup_json_ cJSON *args = NULL;
+	_cleanup_free_ char *marked = NULL;
+	struct parcel p = {
+		.o =
+			{
+				.id = row->id,
+				.message_id = row->message_id,
+				.kind = (enum outbound_kind)row->op,
+				.chat = l->chat.platform_id,
+				.thread = row->thread,
+				.text = row->text,
+				.body = row->body,
+				.target = "",
+				.emoji = "",
+				.notice = row->kind == OUT_NOTICE,
+				.again = row->again,
+			},
+	};
+
+	l->drawn = false;
+	if (row->args && !(args = json_parse(row->args, strlen(row->args), OUT_ARGS_MAX, &e))) {
+		router_fatal(l->r, &e);
+		return;
+	}
+	read_args(&p, args);
+	if (find_draft(l, row, &p, &e) < 0) {
+		router_fatal(l->r, &e);
+		return;
+	}
+	str_copy(p.o.key, sizeof(p.o.key), row->key);
+	if (needs_mark(l, row))
+		p.o.body = marked = xasprintf(REPEAT_MARK "%s", row->body);
+	l->out_id = row->id;
+	l->tries = row->tries;
+	l->kind = row->kind;
+	l->thread = xstrdup(row->thread);
+	l->spool = p.file.path ? xstrdup(p.file.path) : NULL;
+	map_put(&l->r->sending, row->id, l);
+	if (l->chan->ops->send(l->chan, &p.o, &e) < 0)
+		delivery_sent(l->r, l->chan, row->id, &(struct sent){.why = &e});
+}
 
 /* For a platform that cannot tell a repeat: "sending" is durable before the first byte leaves. */
 static void mark_row(void *ctx, const struct out_row *o)
@@ -97,10 +191,7 @@ static void mark_row(void *ctx, const struct out_row *o)
 		l->again = true;
 }
 
-static void lane_timer(void *ctx)
-{
-	lane_run(ctx);
-}
+/* --- lanes -------------------------------------------------------------------------------- */
 
 static void lane_run(void *ctx)
 {
@@ -125,7 +216,7 @@ static void lane_run(void *ctx)
 		store_after_commit(r->store, lane_run, l);
 	} else if (due) {
 		if (!l->due)
-			l->due = timer_new(r->loop, "delivery retry", lane_timer, l);
+			l->due = timer_new(r->loop, "delivery retry", lane_run, l);
 		timer_start(l->due, due - now, 0);
 	} else if (!l->out_id && !l->queued) {
 		/* Nothing waits; a row that the channel refused at once has queued the next run already. */
@@ -133,182 +224,137 @@ static void lane_run(void *ctx)
 	}
 }
 
+static void lane_kick(struct lane *l)
+{
+	if (l->queued || l->out_id)
+		return;
+	l->queued = true;
+	store_after_commit(l->r->store, lane_run, l);
+}
+
 void delivery_kick(struct router *r, int64_t chat_id)
 {
 	struct lane *l = lane_get(r, chat_id);
 
-	if (!l || l->queued || l->out_id)
-		return;
-	l->queued = true;
-	store_after_commit(r->store, lane_run, l);
+	if (l)
+		lane_kick(l);
 }
 
 void delivery_channel_ready(struct router *r, struct channel *c)
 {
-	for (struct lane *l = r->lanes; l; l = l->next) {
-		if (l->chan == c && !l->queued && !l->out_id) {
-			l->queued = true;
-			store_after_commit(r->store, lane_run, l);
-		}
+	for (size_t i = 0; i < r->lanes.cap; i++) {
+		struct lane *l = r->lanes.slots[i].value;
+
+		if (l && l->chan == c)
+			lane_kick(l);
 	}
 }
 
-/* 1 s, 2 s, 4 s ... 5 min, and up to a quarter more, so that many chats do not come back at once. */
-static int64_t back_off(int64_t tries)
-{
-	int64_t ms = tries > 8 ? 300000 : 1000LL << tries;
-	uint16_t rnd = 0;
+/* --- outcomes ----------------------------------------------------------------------------- */
 
-	if (getrandom(&rnd, sizeof(rnd), GRND_NONBLOCK) < 0)
-		rnd = 0;
-	return ms + ms * (rnd & 1023) / 4096;
+static int on_delivered(struct lane *l, int64_t id, const char *platform_id, struct err *e)
+{
+	if (store_out_sent(l->r->store, id, platform_id, e) < 0)
+		return -1;
+	if (l->spool)
+		spool_release(l->r, l->spool);
+	return l->drawn ? store_draft_set(l->r->store, l->chat_id, l->thread, "", e) : 0;
 }
 
-void delivery_sent(struct router *r, struct channel *c, int64_t outbox_id, const char *platform_id,
-		   const struct err *why)
+static int on_failed(struct lane *l, int64_t id, const struct sent *s, struct err *e)
 {
-	struct lane *l = r->lanes;
+	struct router *r = l->r;
+	const char *name = l->chat.channel, *why = s->why->msg;
+	int64_t wait = backoff_ms(l->tries, RETRY_LEAST, RETRY_MOST);
+
+	if (wait < s->retry_ms)
+		wait = s->retry_ms;
+	if (s->why->code == E_LIMIT) {
+		log_info("delivery", "held back", "channel=%s id=%lld ms=%lld", name, (long long)id,
+			 (long long)wait);
+		return store_out_hold(r->store, id, clock_wall(r->o.clk) + wait, why, e);
+	}
+	if (s->why->code == E_TEMP && l->tries + 1 < OUT_MAX_TRIES) {
+		log_warn("delivery", "will retry", "channel=%s id=%lld unsure=%d err=\"%s\"", name,
+			 (long long)id, s->unsure, why);
+		return store_out_retry(r->store, id, clock_wall(r->o.clk) + wait, s->unsure, why,
+				       e);
+	}
+	log_error("delivery", "given up", "channel=%s id=%lld class=%s err=\"%s\"", name,
+		  (long long)id, err_word(s->why->code), why);
+	if (store_out_dead(r->store, id, err_word(s->why->code), why, e) < 0)
+		return -1;
+	if (l->kind != OUT_NOTICE)
+		notice_undelivered(r, &l->chat, l->thread, id, s->why);
+	return 0;
+}
+
+void delivery_sent(struct router *r, struct channel *c, int64_t outbox_id, const struct sent *s)
+{
+	struct lane *l = map_get(&r->sending, outbox_id);
+	int64_t chat_id;
 	struct err e = ERR_INIT;
 	int rc;
 
-	while (l && l->out_id != outbox_id)
-		l = l->next;
 	if (!l) {
 		log_warn("delivery", "receipt for nothing", "channel=%s id=%lld", c->ops->name,
 			 (long long)outbox_id);
 		return;
 	}
+	map_del(&r->sending, outbox_id);
 	l->out_id = 0;
-	if (!why) {
-		rc = store_out_sent(r->store, outbox_id, platform_id, &e);
-	} else if ((why->code == E_TEMP || why->code == E_LIMIT) && l->tries + 1 < OUT_MAX_TRIES) {
-		log_warn("delivery", "will retry", "channel=%s id=%lld err=\"%s\"", c->ops->name,
-			 (long long)outbox_id, why->msg);
-		rc = store_out_retry(r->store, outbox_id, clock_wall(r->o.clk) + back_off(l->tries),
-				     why->msg, &e);
+	chat_id = l->chat_id;
+	if (s->moved_to) {
+		rc = store_out_hold(r->store, outbox_id, 0, "the chat has moved", &e);
+		if (rc == 0)
+			delivery_moved(r, c, l->chat.platform_id, s->moved_to);
+	} else if (s->why) {
+		rc = on_failed(l, outbox_id, s, &e);
 	} else {
-		log_error("delivery", "given up", "channel=%s id=%lld err=\"%s\"", c->ops->name,
-			  (long long)outbox_id, why->msg);
-		rc = store_out_dead(r->store, outbox_id, why->msg, &e);
+		rc = on_delivered(l, outbox_id, s->platform_id, &e);
 	}
+	l = map_get(&r->lanes, chat_id);
+	if (l)
+		lane_row_gone(l);
 	if (rc < 0)
 		router_fatal(r, &e);
 	else
-		delivery_kick(r, l->chat_id);
+		delivery_kick(r, chat_id);
+}
+
+void delivery_moved(struct router *r, struct channel *c, const char *chat, const char *new_chat)
+{
+	struct err e = ERR_INIT;
+	int64_t from = 0, to = 0;
+	struct lane *l;
+
+	log_info("delivery", "chat has moved", "channel=%s from=%s to=%s", c->ops->name, chat,
+		 new_chat);
+	if (store_chat_move(r->store, c->ops->name, chat, new_chat, &from, &to, &e) < 0) {
+		router_fatal(r, &e);
+		return;
+	}
+	l = from ? map_get(&r->lanes, from) : NULL;
+	/* One that is being sent still knows the old id; its outcome looks again. */
+	if (l && !l->out_id)
+		lane_free(l);
+	if (to)
+		delivery_kick(r, to);
 }
 
 void delivery_free(struct router *r)
 {
-	while (r->lanes)
-		lane_free(r->lanes);
-	for (size_t i = 0; i < r->n_settled; i++)
-		free(r->settled[i].platform_id);
-	free(r->settled);
-}
+	for (size_t i = 0; i < r->lanes.cap; i++) {
+		struct lane *l = r->lanes.slots[i].value;
 
-void delivery_post(struct router *r, const struct out_new *o)
-{
-	struct err e = ERR_INIT;
-	int64_t id;
-
-	if (store_out_add(r->store, o, &id, &e) < 0)
-		router_fatal(r, &e);
-	else
-		delivery_kick(r, o->chat_id);
-}
-
-void delivery_notice(struct router *r, int64_t chat_id, int64_t group_id, const char *thread,
-		     const char *fmt, ...)
-{
-	char text[512];
-	va_list ap;
-	struct out_new o = {
-		.chat_id = chat_id,
-		.group_id = group_id,
-		.thread = thread ? thread : "",
-		.text = text,
-		.kind = OUT_NOTICE,
-	};
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	text[str_utf8_floor(text, strlen(text))] = '\0';
-	/* The form, not the text: that may quote what the model's API, and so a person, said. */
-	log_info("delivery", "notice", "chat=%lld form=\"%s\"", (long long)chat_id, fmt);
-	delivery_post(r, &o);
-}
-
-static void tell_settled(void *ctx)
-{
-	struct router *r = ctx;
-	struct settled *list = steal_ptr(&r->settled);
-	size_t n = r->n_settled;
-
-	r->n_settled = r->cap_settled = 0;
-	r->settle_armed = false;
-	for (size_t i = 0; i < n; i++) {
-		struct chat_row chat;
-		struct channel *c = NULL;
-		struct err e = ERR_INIT;
-
-		if (store_chat_get(r->store, list[i].chat_id, &chat, &e) == 0)
-			c = router_channel(r, chat.channel);
-		if (c && c->ops->settled)
-			c->ops->settled(c, chat.platform_id, list[i].platform_id, list[i].failed);
-		free(list[i].platform_id);
+		if (!l)
+			continue;
+		timer_free(l->due);
+		store_forget(r->store, l);
+		free(l->thread);
+		free(l->spool);
+		free(l);
 	}
-	free(list);
-}
-
-void delivery_settled(struct router *r, int64_t chat_id, const char *platform_id, bool failed)
-{
-	if (r->n_settled == r->cap_settled) {
-		r->cap_settled = r->cap_settled ? r->cap_settled * 2 : 16;
-		r->settled = xrealloc(r->settled, r->cap_settled * sizeof(*r->settled));
-	}
-	r->settled[r->n_settled++] = (struct settled){chat_id, xstrdup(platform_id), failed};
-	if (!r->settle_armed) {
-		r->settle_armed = true;
-		store_after_commit(r->store, tell_settled, r);
-	}
-}
-
-void delivery_progress(struct session *s, enum progress_kind kind, const char *text)
-{
-	struct router *r = s->r;
-	struct chat_row chat;
-	struct channel *c;
-	struct err e = ERR_INIT;
-
-	if (!s->chat_id || store_chat_get(r->store, s->chat_id, &chat, &e) < 0)
-		return;
-	c = router_channel(r, chat.channel);
-	if (c && c->ready && c->ops->progress)
-		c->ops->progress(c, chat.platform_id, s->thread ? s->thread : "", kind, text);
-}
-
-void fail_notice_add(void *ctx, const struct msg_row *m)
-{
-	struct fail_notice *f = ctx;
-
-	if (f->count && f->chat_id != m->chat_id)
-		fail_notice_end(f);
-	f->chat_id = m->chat_id;
-	f->group_id = m->group_id;
-	str_copy(f->thread, sizeof(f->thread), m->thread);
-	f->count++;
-	delivery_settled(f->r, m->chat_id, m->platform_id, true);
-}
-
-void fail_notice_end(struct fail_notice *f)
-{
-	if (f->count == 1)
-		delivery_notice(f->r, f->chat_id, f->group_id, f->thread,
-				"I could not answer your message: %s", f->why);
-	else if (f->count > 1)
-		delivery_notice(f->r, f->chat_id, f->group_id, f->thread,
-				"I could not answer your last %lld messages: %s",
-				(long long)f->count, f->why);
-	f->count = 0;
+	map_free(&r->lanes);
+	map_free(&r->sending);
 }

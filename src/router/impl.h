@@ -5,15 +5,19 @@
 #ifndef CHELA_ROUTER_IMPL_H
 #define CHELA_ROUTER_IMPL_H
 #include "base/lines.h"
+#include "base/map.h"
+#include "channels/registry.h"
 #include "demo/demo.h"
 #include "door/door.h"
 #include "mcp/mcp.h"
 #include "router/agent.h"
 #include "router/router.h"
 
-#define ROUTER_MAX_CHANNELS 8
-#define INBOUND_TEXT_MAX    ((size_t)256 << 10) /* bytes of one incoming message */
-#define TURN_BATCH_MAX	    ((size_t)512 << 10) /* bytes of waiting messages handed in as one */
+#define OUT_ARGS_MAX ((size_t)16 << 10) /* bytes of an outbox row's arguments */
+/* Stands before what may have arrived already, where the platform cannot say. */
+#define REPEAT_MARK	 "(perhaps a repeat) "
+#define INBOUND_TEXT_MAX ((size_t)256 << 10) /* bytes of one incoming message */
+#define TURN_BATCH_MAX	 ((size_t)512 << 10) /* bytes of waiting messages handed in as one */
 
 enum session_state {
 	SESSION_IDLE,	  /* no sandbox */
@@ -88,7 +92,16 @@ struct session {
 /* An agent may speak by itself and by its tool; past this it only fills the disk and the chat. */
 #define UNASKED_MAX 64
 
-struct lane; /* delivery of one chat */
+/* A channel's link to its platform; links.c. */
+struct link {
+	struct router *r;
+	struct channel *channel;
+	enum channel_state state;
+	char reason[300];
+	int64_t since_ms, tries, retry_at;
+	struct timer *retry;
+	bool told_stuck; /* main knows */
+};
 
 struct settled {
 	int64_t chat_id;
@@ -110,12 +123,15 @@ struct router {
 	struct gateway *gateway;
 	struct mcp *mcp;
 	struct demo *demo;
-	struct channel chans[ROUTER_MAX_CHANNELS];
+	struct channel chans[CHANNELS_MAX];
+	struct link links[CHANNELS_MAX];
 	size_t n_chans;
 	struct channel_up up;
 	struct session *sessions;
 	struct session *queue, **queue_tail;
-	struct lane *lanes;
+	struct map lanes;   /* chat id -> struct lane */
+	struct map sending; /* outbox id -> the lane that waits for its outcome */
+	struct map told;    /* chat id -> struct told */
 	struct settled *settled;
 	size_t n_settled, cap_settled;
 	bool settle_armed;
@@ -170,24 +186,53 @@ void turn_abort(struct session *s, const char *why, bool count, int64_t max_trie
 /* Asks the agent to stop; words go to the chat when it has. */
 void turn_interrupt(struct session *s, const char *words);
 
+/* links.c */
+/* Makes the channels that the configuration asks for; nothing connects yet. */
+int links_open(struct router *r, struct err *e) must_check;
+void links_connect(struct router *r);
+void links_close(struct router *r);
+/* The up-call of channels. */
+void link_state(struct router *r, struct channel *c, enum channel_state st, const char *reason,
+		int64_t retry_ms);
+
 /* delivery.c */
 /* Something may wait for this chat. */
 void delivery_kick(struct router *r, int64_t chat_id);
 void delivery_channel_ready(struct router *r, struct channel *c);
-void delivery_sent(struct router *r, struct channel *c, int64_t outbox_id, const char *platform_id,
-		   const struct err *why);
+/* The up-calls of channels. */
+void delivery_sent(struct router *r, struct channel *c, int64_t outbox_id, const struct sent *s);
+void delivery_moved(struct router *r, struct channel *c, const char *chat, const char *new_chat);
 void delivery_free(struct router *r);
-/* Writes an outbox row in the open transaction and kicks after the commit. */
-void delivery_post(struct router *r, const struct out_new *o);
+
+/* post.c */
+/* Renders the text for the chat's platform, cuts it to its limit and writes one outbox row a part in the open transaction; kicks after the
+ * commit. With o->body set, or for a reaction: one row as it is. Returns the history's message id, 0 when the router cannot go on. */
+int64_t delivery_post(struct router *r, const struct out_new *o);
+
+/* notice.c */
 /* A one-line notice of ours to a chat. */
 void delivery_notice(struct router *r, int64_t chat_id, int64_t group_id, const char *thread,
 		     const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+/* The same to the main group's newest chat; nobody hears it when there is none. */
+void notice_main(struct router *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* A message of ours became a dead letter: tells its chat (when that can be) and main, once a class and window. */
+void notice_undelivered(struct router *r, const struct chat_row *chat, const char *thread,
+			int64_t outbox_id, const struct err *why);
+/* Before the end: what was held back is told now. */
+void notice_flush(struct router *r);
+void notice_free(struct router *r);
 /* Tells the channel, after the commit, that a message is done. */
 void delivery_settled(struct router *r, int64_t chat_id, const char *platform_id, bool failed);
+
+/* progress.c */
 /* Signs of life to the chat of a session. */
 void delivery_progress(struct session *s, enum progress_kind kind, const char *text);
 
-/* one notice for many failed messages of one chat */
+/* spool.c */
+/* A file that was to be sent is not needed any more. */
+void spool_release(struct router *r, const char *path);
+
+/* notice.c: one notice for many failed messages of one chat */
 struct fail_notice {
 	struct router *r;
 	const char *why;

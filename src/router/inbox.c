@@ -104,18 +104,20 @@ static void on_message(void *up, struct channel *c, const struct inbound *m, sto
 		store_after_commit(r->store, tell, rc);
 }
 
-static void on_sent(void *up, struct channel *c, int64_t outbox_id, const char *platform_id,
-		    const struct err *why)
+static void on_sent(void *up, struct channel *c, int64_t outbox_id, const struct sent *s)
 {
-	delivery_sent(up, c, outbox_id, platform_id, why);
+	delivery_sent(up, c, outbox_id, s);
 }
 
-static void on_state(void *up, struct channel *c, bool ready, const char *reason)
+static void on_state(void *up, struct channel *c, enum channel_state st, const char *reason,
+		     int64_t retry_ms)
 {
-	log_info("channel", ready ? "ready" : "down", "name=%s reason=\"%s\"", c->ops->name,
-		 reason);
-	if (ready)
-		delivery_channel_ready(up, c);
+	link_state(up, c, st, reason, retry_ms);
+}
+
+static void on_moved(void *up, struct channel *c, const char *chat, const char *new_chat)
+{
+	delivery_moved(up, c, chat, new_chat);
 }
 
 static void on_stop(void *up, struct channel *c, const char *chat_id, const char *thread)
@@ -142,5 +144,6 @@ void inbox_init(struct channel_up *up)
 		.sent = on_sent,
 		.state = on_state,
 		.stop = on_stop,
+		.moved = on_moved,
 	};
 }

@@ -105,23 +105,6 @@ static void open_gateway(struct router *r)
 	r->gateway = gateway_new(r->loop, &g);
 }
 
-static int open_channels(struct router *r, struct err *e)
-{
-	inbox_init(&r->up);
-	for (const struct channel_ops *const *ops = channel_registry; *ops; ops++) {
-		struct channel *c = &r->chans[r->n_chans];
-
-		if (r->n_chans == ROUTER_MAX_CHANNELS)
-			return err_set(e, E_BUG, "more than %d channels", ROUTER_MAX_CHANNELS);
-		*c = (struct channel){.ops = *ops, .loop = r->loop, .up = &r->up, .up_ctx = r};
-		if (store_out_recover(r->store, (*ops)->name, (*ops)->caps & CHAN_RESEND, e) < 0 ||
-		    (*ops)->open(c, e) < 0)
-			return err_wrap(e, "opening channel %s", (*ops)->name);
-		r->n_chans++;
-	}
-	return 0;
-}
-
 static void kick_chat(void *ctx, int64_t chat_id)
 {
 	delivery_kick(ctx, chat_id);
@@ -196,13 +179,15 @@ struct router *router_new(const struct router_opts *o, struct err *e)
 	r->hook = loop_on_turn_end(r->loop, "store commit", turn_end_hook, r);
 	r->warden = warden_new(r->loop, o->warden_fd, &router_warden_events, r);
 	open_gateway(r);
+	inbox_init(&r->up);
 	if (store_group_ensure(r->store, "main", true, &main_group, e) < 0 ||
-	    open_channels(r, e) < 0 || recover(r, e) < 0 ||
+	    links_open(r, e) < 0 || recover(r, e) < 0 ||
 	    store_out_chats(r->store, kick_chat, r, e) < 0 || wake_all(r, e) < 0 ||
 	    store_commit(r->store, e) < 0) {
 		router_free(r);
 		return NULL;
 	}
+	links_connect(r);
 	return r;
 }
 
@@ -222,6 +207,7 @@ void router_free(struct router *r)
 
 	if (!r->fatal) {
 		stop_sessions(r);
+		notice_flush(r);
 		if (store_commit(r->store, &e) < 0)
 			log_error("router", "last commit failed", "err=\"%s\"", e.msg);
 	}
@@ -231,9 +217,9 @@ void router_free(struct router *r)
 		r->sessions = s->next;
 		session_free(s);
 	}
-	for (size_t i = 0; i < r->n_chans; i++)
-		r->chans[i].ops->close(&r->chans[i]);
+	links_close(r);
 	delivery_free(r);
+	notice_free(r);
 	store_forget(r->store, r);
 	while (r->asks) {
 		struct ask *a = r->asks;
@@ -256,6 +242,11 @@ struct channel *router_channel(struct router *r, const char *name)
 			return &r->chans[i];
 	}
 	return NULL;
+}
+
+void router_kick(struct router *r, int64_t chat_id)
+{
+	delivery_kick(r, chat_id);
 }
 
 static const char *state_word(const struct session *s)

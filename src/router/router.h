@@ -43,6 +43,17 @@ struct session_status {
 };
 typedef void session_status_fn(void *ctx, const struct session_status *s);
 void router_each_session(struct router *r, session_status_fn *fn, void *ctx);
+struct channel_status {
+	struct channel *channel;
+	const char *name, *state; /* "up", "down", "stuck" */
+	const char *reason;	  /* "" when up */
+	int64_t since_ms;	  /* in this state for so long */
+	int64_t retry_ms;	  /* until the next try; -1 when up */
+};
+typedef void channel_status_fn(void *ctx, const struct channel_status *s);
+void router_each_channel(struct router *r, channel_status_fn *fn, void *ctx);
+/* Something may wait for this chat: for commands that changed the outbox. */
+void router_kick(struct router *r, int64_t chat_id);
 /* Asks the warden; fn is called once, later. */
 typedef void warden_status_fn(void *ctx, const struct warden_status *s);
 void router_ask_warden(struct router *r, warden_status_fn *fn, void *ctx);

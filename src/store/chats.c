@@ -233,3 +233,23 @@ int store_session_set(struct store *st, int64_t group_id, const char *session, c
 	}
 	return store_done(st, s, e);
 }
+
+int store_main_chat(struct store *st, int64_t *chat_id, int64_t *group_id, struct err *e)
+{
+	static const char sql[] =
+		"SELECT c.id, g.id FROM groups g JOIN group_chats gc ON gc.group_id = g.id"
+		" JOIN chats c ON c.id = gc.chat_id WHERE g.is_main = 1"
+		" ORDER BY c.channel = 'console', c.seen_ms DESC, c.id LIMIT 1";
+	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
+	int rc;
+
+	*chat_id = *group_id = 0;
+	if (!s)
+		return -1;
+	rc = store_step(st, s, e);
+	if (rc <= 0)
+		return rc;
+	*chat_id = sqlite3_column_int64(s, 0);
+	*group_id = sqlite3_column_int64(s, 1);
+	return 0;
+}

@@ -82,6 +82,34 @@ static const char *const steps[] = {
 	" input INTEGER NOT NULL, output INTEGER NOT NULL, cache_read INTEGER NOT NULL,"
 	" cache_write INTEGER NOT NULL, status INTEGER NOT NULL) STRICT;"
 	"CREATE INDEX usage_by_group ON usage(group_id, at_ms);",
+
+	/* 2: real platforms: what is sent beside text, in parts; files; drafts; chats that belong to nobody */
+	"ALTER TABLE chats ADD COLUMN direct INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE chats ADD COLUMN seen_ms INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE chats ADD COLUMN refused INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE senders ADD COLUMN alt TEXT NOT NULL DEFAULT '';"
+	"ALTER TABLE outbox ADD COLUMN op INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE outbox ADD COLUMN part INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE outbox ADD COLUMN key TEXT NOT NULL DEFAULT '';"
+	"ALTER TABLE outbox ADD COLUMN body TEXT;"
+	"ALTER TABLE outbox ADD COLUMN args TEXT;"
+	"ALTER TABLE outbox ADD COLUMN again INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE outbox ADD COLUMN platform_id TEXT;"
+	"ALTER TABLE outbox ADD COLUMN class TEXT;"
+	"CREATE INDEX outbox_trouble ON outbox(id) WHERE state > 2;"
+	"CREATE INDEX outbox_by_message ON outbox(message_id);"
+	"CREATE TABLE drafts ("
+	" chat_id INTEGER NOT NULL REFERENCES chats(id), thread TEXT NOT NULL,"
+	" platform_id TEXT NOT NULL, PRIMARY KEY (chat_id, thread)) STRICT, WITHOUT ROWID;"
+	"CREATE TABLE files ("
+	" id INTEGER PRIMARY KEY, message_id INTEGER NOT NULL REFERENCES messages(id) ON DELETE "
+	"CASCADE,"
+	" name TEXT NOT NULL, mime TEXT NOT NULL, size INTEGER NOT NULL, ref TEXT NOT NULL,"
+	" voice INTEGER NOT NULL DEFAULT 0, state INTEGER NOT NULL DEFAULT 0,"
+	" path TEXT NOT NULL DEFAULT '', note TEXT NOT NULL DEFAULT '') STRICT;"
+	"CREATE INDEX files_by_message ON files(message_id);"
+	"CREATE INDEX messages_failed ON messages(chat_id, id) WHERE state = 4;"
+	"CREATE INDEX messages_fetching ON messages(chat_id, id) WHERE state = 5;",
 };
 
 #define SCHEMA_VERSION ((int)ARRAY_LEN(steps))

@@ -70,6 +70,12 @@ int store_chat_ensure(struct store *st, const char *channel, const char *platfor
 		      const char *title, struct chat_row *out, struct err *e) must_check;
 int store_chat_get(struct store *st, int64_t id, struct chat_row *out, struct err *e) must_check;
 int store_chat_link(struct store *st, int64_t chat_id, int64_t group_id, struct err *e) must_check;
+/* The chat in which the operator is told things: the main group's newest outside the console, else the console's; 0 = none yet. */
+int store_main_chat(struct store *st, int64_t *chat_id, int64_t *group_id,
+		    struct err *e) must_check;
+/* The platform gave a chat a new id. *from: the chat's row, 0 = not known; *to: the row that has the new id now, which may be the same. */
+int store_chat_move(struct store *st, const char *channel, const char *id, const char *new_id,
+		    int64_t *from, int64_t *to, struct err *e) must_check;
 int store_sender_ensure(struct store *st, const char *channel, const char *platform_id,
 			const char *name, int64_t *id, struct err *e) must_check;
 
@@ -175,23 +181,34 @@ enum out_state {
 	OUT_PENDING = 0,
 	OUT_SENDING = 1,
 	OUT_SENT = 2,
-	OUT_DEAD = 3,
-	OUT_UNSURE = 4
+	OUT_DEAD = 3,	/* given up: listed, and tried again only when the operator says so */
+	OUT_DROPPED = 4 /* the operator took it off the list */
 };
 
 struct out_new {
 	int64_t chat_id, group_id, turn_id; /* turn 0 = none */
 	const char *thread;
-	const char *text;
+	const char *text; /* for the history; not used when message_id is set */
 	enum out_kind kind;
+	int64_t message_id; /* 0 = makes a row of the history; else the row that this is about */
+	int op;		    /* enum outbound_kind */
+	int part;	    /* 0, 1, ... of one message */
+	const char *body;   /* rendered; NULL = the same as text */
+	const char *args;   /* JSON object for the op, or NULL */
 };
-/* Writes the outbox row and the message in the history (same transaction). *id is the outbox id. */
-int store_out_add(struct store *st, const struct out_new *o, int64_t *id, struct err *e) must_check;
+/* Writes the outbox row and, unless it is about one that is there, the message in the history (same transaction). *id is the outbox
+ * row's, *message_id the history's. */
+int store_out_add(struct store *st, const struct out_new *o, int64_t *id, int64_t *message_id,
+		  struct err *e) must_check;
 struct out_row {
-	int64_t id, chat_id, turn_id, message_id, tries;
+	int64_t id, chat_id, turn_id, group_id, message_id, tries;
 	enum out_kind kind;
 	enum out_state state;
-	const char *thread, *text;
+	int op, part;
+	bool again;
+	const char *key, *thread, *text, *body, *args;	 /* args: NULL = none */
+	const char *error, *class, *channel, *chat_name; /* store_out_list only */
+	int64_t at_ms;
 };
 typedef void out_fn(void *ctx, const struct out_row *o);
 /* The first unsent row of a chat, pending or sending, if it is due (next_ms <= now). *due_ms: when to look again, 0 =
@@ -201,15 +218,38 @@ int store_out_next(struct store *st, int64_t chat_id, int64_t now_ms, out_fn *fn
 typedef void chat_fn(void *ctx, int64_t chat_id);
 int store_out_chats(struct store *st, chat_fn *fn, void *ctx, struct err *e) must_check;
 int store_out_sending(struct store *st, int64_t id, struct err *e) must_check;
+/* The platform has it. The first part's id becomes the message's. */
 int store_out_sent(struct store *st, int64_t id, const char *platform_id, struct err *e) must_check;
-/* Counts a try. */
-int store_out_retry(struct store *st, int64_t id, int64_t next_ms, const char *why,
+/* Back to pending, one try more; again: it may have reached the platform all the same. */
+int store_out_retry(struct store *st, int64_t id, int64_t next_ms, bool again, const char *why,
 		    struct err *e) must_check;
-int store_out_dead(struct store *st, int64_t id, const char *why, struct err *e) must_check;
-/* At start: rows that a crash left in "sending" become pending (resend_ok) or unsure. */
-int store_out_recover(struct store *st, const char *channel, bool resend_ok,
-		      struct err *e) must_check;
-int store_out_counts(struct store *st, int64_t by_state[5], struct err *e) must_check;
+/* Back to pending without a try: the platform asked for time. */
+int store_out_hold(struct store *st, int64_t id, int64_t next_ms, const char *why,
+		   struct err *e) must_check;
+/* Given up; class: the err_word of why. */
+int store_out_dead(struct store *st, int64_t id, const char *class, const char *why,
+		   struct err *e) must_check;
+/* At start: rows that a crash left in "sending" wait again, marked `again`. */
+int store_out_recover(struct store *st, const char *channel, struct err *e) must_check;
+/* Dead letters, oldest first; all: also what waits. */
+int store_out_list(struct store *st, bool all, int64_t limit, out_fn *fn, void *ctx,
+		   struct err *e) must_check;
+/* A dead letter back to pending, with its tries forgotten; *chat_id is whose. id 0 = all of them (then *chat_id is 0). *n: how many. */
+int store_out_revive(struct store *st, int64_t id, int64_t *chat_id, int64_t *n,
+		     struct err *e) must_check;
+/* Takes a dead letter off the list. E_GONE when it is none. */
+int store_out_drop(struct store *st, int64_t id, struct err *e) must_check;
+/* The platform's ids of the parts of one message of ours, in order. */
+typedef void platform_id_fn(void *ctx, int part, const char *platform_id);
+int store_out_parts(struct store *st, int64_t message_id, platform_id_fn *fn, void *ctx,
+		    struct err *e) must_check;
+/* The message on the platform that shows the answer while it is made; "" = none. Survives a crash, so that the answer replaces it. */
+int store_draft_set(struct store *st, int64_t chat_id, const char *thread, const char *platform_id,
+		    struct err *e) must_check;
+int store_draft_get(struct store *st, int64_t chat_id, const char *thread, char out[128],
+		    struct err *e) must_check;
+/* by_state: enum out_state; [5] counts what waits or went out marked as a possible repeat. */
+int store_out_counts(struct store *st, int64_t by_state[6], struct err *e) must_check;
 
 /* --- agent sessions ----------------------------------------------------------------------- */
 
