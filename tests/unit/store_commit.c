@@ -225,7 +225,7 @@ static void the_outbox_keeps_order(void **state)
 	assert_int_equal(due, 0);
 	assert_err(store_out_sending(r->st, first, &e), &e, E_BUG, "expected state");
 	e = (struct err)ERR_INIT;
-	assert_ok(store_out_retry(r->st, first, now + 500, "later", &e), &e);
+	assert_ok(store_out_retry(r->st, first, now + 500, false, "later", &e), &e);
 	n = next_out(r, &due);
 	assert_int_equal(n.id, 0);
 	assert_int_equal(due, now + 500);
@@ -236,35 +236,32 @@ static void the_outbox_keeps_order(void **state)
 	assert_ok(store_out_sent(r->st, first, "p1", &e), &e);
 	n = next_out(r, &due);
 	assert_string_equal(n.text, "second");
-	assert_ok(store_out_dead(r->st, n.id, "never", &e), &e);
+	assert_ok(store_out_dead(r->st, n.id, "inval", "never", &e), &e);
 	assert_int_equal(next_out(r, &due).id, 0);
-	assert_err(store_out_retry(r->st, n.id, 0, "x", &e), &e, E_BUG, "expected state");
+	assert_err(store_out_retry(r->st, n.id, 0, true, "x", &e), &e, E_BUG, "expected state");
 	e = (struct err)ERR_INIT;
-	assert_err(store_out_dead(r->st, first, "x", &e), &e, E_BUG, "expected state");
+	assert_err(store_out_dead(r->st, first, "inval", "x", &e), &e, E_BUG, "expected state");
 	commit(r);
 	assert_int_equal(peek(r, "SELECT count(*) FROM messages WHERE platform_id = 'p1'"), 1);
 }
 
-static void what_was_being_sent_is_repeated_or_unsure(void **state)
+static void what_was_being_sent_waits_again_and_is_marked(void **state)
 {
 	struct rig *r = *state;
 	struct err e = ERR_INIT;
+	int64_t by[6], due, id = put_out(r, "x");
 
-	for (int ok = 0; ok < 2; ok++) {
-		int64_t by[5], due, id = put_out(r, "x");
-
-		assert_ok(store_out_sending(r->st, id, &e), &e);
-		rig_reopen(r);
-		assert_ok(store_out_recover(r->st, "elsewhere", true, &e), &e);
-		assert_ok(store_out_counts(r->st, by, &e), &e);
-		assert_int_equal(by[OUT_SENDING], 1);
-		assert_ok(store_out_recover(r->st, "console", ok, &e), &e);
-		assert_ok(store_out_counts(r->st, by, &e), &e);
-		assert_int_equal(by[OUT_SENDING], 0);
-		assert_int_equal(by[OUT_UNSURE], 1);
-		assert_int_equal(by[OUT_PENDING], ok);
-		assert_int_equal(next_out(r, &due).id, ok ? id : 0);
-	}
+	assert_ok(store_out_sending(r->st, id, &e), &e);
+	rig_reopen(r);
+	assert_ok(store_out_recover(r->st, "elsewhere", &e), &e);
+	assert_ok(store_out_counts(r->st, by, &e), &e);
+	assert_int_equal(by[OUT_SENDING], 1);
+	assert_ok(store_out_recover(r->st, "console", &e), &e);
+	assert_ok(store_out_counts(r->st, by, &e), &e);
+	assert_int_equal(by[OUT_SENDING], 0);
+	assert_int_equal(by[OUT_PENDING], 1);
+	assert_int_equal(by[5], 1);
+	assert_int_equal(next_out(r, &due).id, id);
 }
 
 static void note_chat(void *ctx, int64_t chat_id)
@@ -299,7 +296,7 @@ static void full(struct rig *r)
 	char *big = xcalloc(1, 3 << 20);
 	struct out_new o = {.chat_id = r->chat.id, .group_id = r->g.id, .thread = "", .text = big};
 	struct group_row g;
-	int64_t id;
+	int64_t id, message;
 
 	memset(big, 'x', (3 << 20) - 1);
 	signal(SIGXFSZ, SIG_IGN);
@@ -308,7 +305,7 @@ static void full(struct rig *r)
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &lim), 0);
 	store_after_commit(r->st, hear_a, &h);
 	/* Pages spill when the cache is full, so either the write or the commit is refused. */
-	if (store_out_add(r->st, &o, &id, &e) == 0)
+	if (store_out_add(r->st, &o, &id, &message, &e) == 0)
 		assert_int_equal(store_commit(r->st, &e), -1);
 	assert_int_equal(e.code, E_IO);
 	free(big);
@@ -357,7 +354,7 @@ int main(void)
 		TEST(a_failed_migration_says_so),
 		TEST(names_are_checked_and_absent_ones_told),
 		TEST(the_outbox_keeps_order),
-		TEST(what_was_being_sent_is_repeated_or_unsure),
+		TEST(what_was_being_sent_waits_again_and_is_marked),
 		TEST(chats_with_something_to_send),
 		TEST(a_full_disk_breaks_the_store_and_a_restart_heals_it),
 	};

@@ -99,9 +99,9 @@ static maybe_unused int64_t put_out(struct rig *r, const char *text)
 {
 	struct err e = ERR_INIT;
 	struct out_new o = {.chat_id = r->chat.id, .group_id = r->g.id, .thread = "", .text = text};
-	int64_t id = 0;
+	int64_t id = 0, message = 0;
 
-	assert_ok(store_out_add(r->st, &o, &id, &e), &e);
+	assert_ok(store_out_add(r->st, &o, &id, &message, &e), &e);
 	return id;
 }
 

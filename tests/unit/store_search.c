@@ -117,10 +117,10 @@ static void finds_what_came_a_moment_ago(void **state)
 			    .group_id = f->g.id,
 			    .thread = "",
 			    .text = "the answer names a heron"};
-	int64_t id;
+	int64_t id, message;
 
 	put_in(f, "a heron at the weir");
-	assert_ok(store_out_add(f->st, &o, &id, &e), &e);
+	assert_ok(store_out_add(f->st, &o, &id, &message, &e), &e);
 	assert_int_equal(found(f, "heron"), 2);
 	put_in(f, "another heron");
 	assert_int_equal(found(f, "heron"), 3);
