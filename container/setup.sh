@@ -27,7 +27,8 @@ export LC_ALL=C DEBIAN_FRONTEND=noninteractive
 # can live without; its absence is said, not fatal.
 BUILD="gcc make pkg-config libc6-dev libuv1-dev libcurl4-openssl-dev libcjson-dev
 	libsqlite3-dev libyaml-dev libnghttp2-dev libhttp-parser-dev libedit-dev
-	libseccomp-dev libwebsockets-dev libwebsockets-evlib-uv libmd4c-dev"
+	libseccomp-dev libwebsockets-dev libwebsockets-evlib-uv libssl-dev
+	libmd4c-dev"
 RUN="dockerd=docker.io ?runsc iptables mmdebstrap npm=npm python3 curl ca-certificates"
 CHECK="libcmocka-dev clang-14 clang-format-14 libclang-rt-14-dev llvm-14 valgrind
 	python3-pytest python3-aiohttp python3-h2 python3-cryptography python3-yaml openssl
