@@ -44,8 +44,11 @@ int store_draft_set(struct store *st, int64_t chat_id, const char *thread, const
 int store_draft_get(struct store *st, int64_t chat_id, const char *thread, char out[128],
 		    struct err *e)
 {
+	/* Its id may come late, when the answer has taken its place already: that is no draft any more. */
 	static const char sql[] =
-		"SELECT platform_id FROM drafts WHERE chat_id = ?1 AND thread = ?2";
+		"SELECT platform_id FROM drafts d WHERE chat_id = ?1 AND thread = ?2"
+		" AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.chat_id = d.chat_id"
+		"  AND m.dir = 1 AND m.platform_id = d.platform_id)";
 	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
 	int rc;
 

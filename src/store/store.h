@@ -128,6 +128,11 @@ int store_history(struct store *st, int64_t chat_id, int64_t after, int64_t limi
 		  void *ctx, struct err *e) must_check;
 int store_message_get(struct store *st, int64_t id, msg_fn *fn, void *ctx,
 		      struct err *e) must_check;
+/* For a message of ours that was edited on its platform. */
+int store_message_set_text(struct store *st, int64_t id, const char *text,
+			   struct err *e) must_check;
+/* The platform's id of who wrote it; "" = nobody, or not known. */
+int store_message_author(struct store *st, int64_t id, char out[128], struct err *e) must_check;
 /* Full-text search over one group's messages in both directions, newest first. The query is plain words (all must
  * occur; "quoted phrases" work); operators are taken as words. */
 int store_search(struct store *st, int64_t group_id, const char *query, int64_t limit, msg_fn *fn,
@@ -242,6 +247,14 @@ int store_out_drop(struct store *st, int64_t id, struct err *e) must_check;
 /* The platform's ids of the parts of one message of ours, in order. */
 typedef void platform_id_fn(void *ctx, int part, const char *platform_id);
 int store_out_parts(struct store *st, int64_t message_id, platform_id_fn *fn, void *ctx,
+		    struct err *e) must_check;
+/* How a message of ours goes out: into how many parts, how many the platform has, and what it is (the greatest enum outbound_kind: text,
+ * file or question). parts 0: it is none of ours. */
+struct out_shape {
+	int64_t parts, sent;
+	int op;
+};
+int store_out_shape(struct store *st, int64_t message_id, struct out_shape *out,
 		    struct err *e) must_check;
 /* The message on the platform that shows the answer while it is made; "" = none. Survives a crash, so that the answer replaces it. */
 int store_draft_set(struct store *st, int64_t chat_id, const char *thread, const char *platform_id,
