@@ -16,32 +16,57 @@ const struct admin_command *const admin_commands[] = {
 	NULL,
 };
 
+#define WORDS_MAX 32
+
 struct reply {
 	const struct admin_command *command;
-	const struct reply_sink *sink;
+	struct reply **slot;
+	void (*put)(void *ctx, cJSON *event);
 	void *ctx;
 	void (*gone)(void *ctx);
 	void *gone_ctx;
+	bool running;	  /* inside the command: it must not be freed under it */
+	bool ended, dead; /* answered; nobody listens any more */
 };
+
+static cJSON *event(const char *name)
+{
+	cJSON *j = cJSON_CreateObject();
+
+	cJSON_AddStringToObject(j, "ev", name);
+	return j;
+}
 
 void reply_line(struct reply *r, const char *fmt, ...)
 {
 	_cleanup_free_ char *text = NULL;
+	cJSON *j = event("line");
 	va_list ap;
 
 	va_start(ap, fmt);
 	text = xvasprintf(fmt, ap);
 	va_end(ap);
-	r->sink->line(r->ctx, text);
+	cJSON_AddStringToObject(j, "text", text);
+	if (r->dead)
+		cJSON_Delete(j);
+	else
+		r->put(r->ctx, j);
 }
 
 void reply_end(struct reply *r, int status)
 {
-	const struct reply_sink *sink = r->sink;
-	void *ctx = r->ctx;
+	cJSON *j = event("end");
 
-	free(r);
-	sink->end(ctx, status);
+	cJSON_AddNumberToObject(j, "status", status);
+	r->ended = true;
+	if (r->dead) {
+		cJSON_Delete(j);
+	} else {
+		*r->slot = NULL;
+		r->put(r->ctx, j);
+	}
+	if (!r->running)
+		free(r);
 }
 
 void reply_fail(struct reply *r, const struct err *e)
@@ -78,26 +103,56 @@ static const struct admin_command *find(const char *name)
 	return NULL;
 }
 
-struct reply *command_run(const struct control_opts *o, int argc, char **argv,
-			  const struct reply_sink *sink, void *ctx)
-{
-	struct reply *r = xcalloc(1, sizeof(*r));
-
-	*r = (struct reply){argc ? find(argv[0]) : NULL, sink, ctx, NULL, NULL};
-	if (r->command) {
-		r->command->run(o, argc, argv, r);
-	} else {
-		reply_line(r, "chela: the server knows no such command; all: chela help");
-		reply_end(r, 2);
-	}
-	return r;
-}
-
-void command_cancel(struct reply *r)
+/* Nobody waits for the rest of an answer. */
+static void abandon(struct reply *r)
 {
 	if (r->gone)
 		r->gone(r->gone_ctx);
 	free(r);
+}
+
+int command_run(const struct control_opts *o, const cJSON *req, struct reply **slot,
+		void (*put)(void *ctx, cJSON *event), void *ctx, struct err *e)
+{
+	const cJSON *w, *words = cJSON_GetObjectItemCaseSensitive(req, "argv");
+	const struct admin_command *command;
+	struct reply *r;
+	char *argv[WORDS_MAX];
+	int n = 0;
+
+	cJSON_ArrayForEach(w, words)
+	{
+		if (n == WORDS_MAX || !cJSON_IsString(w))
+			return err_set(e, E_INVAL, "argv must be at most %d strings", WORDS_MAX);
+		argv[n++] = w->valuestring;
+	}
+	command = n ? find(argv[0]) : NULL;
+	if (!command)
+		return err_set(e, E_INVAL, "the server knows no such command; all: chela help");
+	if (*slot)
+		return err_set(e, E_INVAL, "a command is being carried out already");
+	r = *slot = xcalloc(1, sizeof(*r));
+	*r = (struct reply){
+		.command = command, .slot = slot, .put = put, .ctx = ctx, .running = true};
+	command->run(o, n, argv, r);
+	r->running = false;
+	if (r->ended)
+		free(r);
+	else if (r->dead)
+		abandon(r);
+	return 0;
+}
+
+void command_cancel(struct reply **slot)
+{
+	struct reply *r = *slot;
+
+	*slot = NULL;
+	if (!r)
+		return;
+	r->dead = true;
+	if (!r->running)
+		abandon(r);
 }
 
 /* --- the command line's side -------------------------------------------------------------- */

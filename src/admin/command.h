@@ -32,18 +32,14 @@ void reply_end(struct reply *r, int status);
 void reply_fail(struct reply *r, const struct err *e);
 /* Ends with the command's usage. */
 void reply_usage(struct reply *r);
-/* For a command that answers over time: called once if the person goes away before the end; r is dead then. */
+/* For a command that answers over time: called once if the person goes away before the end; r is dead after it. */
 void reply_on_gone(struct reply *r, void (*gone)(void *ctx), void *ctx);
 
-/* control.c makes these. put: one line out; put_end: the last call. */
-struct reply_sink {
-	void (*line)(void *ctx, const char *text);
-	void (*end)(void *ctx, int status);
-};
-/* Runs argv[0..argc) (copied where kept). The reply is the caller's to break off with command_cancel until `end` was called, which may be before
- * this returns; then what it returns is dead. */
-struct reply *command_run(const struct control_opts *o, int argc, char **argv,
-			  const struct reply_sink *sink, void *ctx);
-void command_cancel(struct reply *r);
+/* Carries out {"argv":[...]}. put is given events (its own from then on): {"ev":"line","text":T} ... {"ev":"end","status":N}. *slot is the reply
+ * until its end and NULL after it; it must be NULL before. */
+int command_run(const struct control_opts *o, const cJSON *req, struct reply **slot,
+		void (*put)(void *ctx, cJSON *event), void *ctx, struct err *e) must_check;
+/* The person has gone: nothing is put any more. *slot may be NULL. */
+void command_cancel(struct reply **slot);
 
 #endif

@@ -25,7 +25,6 @@ struct client {
 	struct say *says;    /* their answers are to come: the struct must live until then */
 	int busy;	     /* up-calls on the stack that still use the struct */
 	struct reply *reply; /* a command that is being answered */
-	bool in_command;
 };
 
 /* One say, until it is stored. */
@@ -86,9 +85,7 @@ static void client_drop(struct client *cl)
 		console_leave(cl->c->console, cl->console);
 	cl->console = NULL;
 	router_forget_ask(cl->c->o.router, cl);
-	if (cl->reply)
-		command_cancel(cl->reply);
-	cl->reply = NULL;
+	command_cancel(&cl->reply);
 	if (cl->d)
 		duplex_reset(cl->d);
 	cl->d = NULL;
@@ -110,6 +107,13 @@ static void put_json(struct client *cl, cJSON *j)
 		log_warn("control", "client too slow", "err=\"%s\"", e.msg);
 		client_drop(cl);
 	}
+}
+
+static void put_event(void *ctx, cJSON *j)
+{
+	client_enter(ctx);
+	put_json(ctx, j);
+	client_leave(ctx);
 }
 
 static cJSON *event(const char *name)
@@ -161,9 +165,7 @@ static void on_progress(void *ctx, enum progress_kind kind, const char *text)
 
 	cJSON_AddStringToObject(j, "kind", words[kind]);
 	cJSON_AddStringToObject(j, "text", text);
-	client_enter(ctx);
-	put_json(ctx, j);
-	client_leave(ctx);
+	put_event(ctx, j);
 }
 
 static void put_settled(struct client *cl, const char *id, bool failed)
@@ -333,59 +335,7 @@ static void on_warden_status(void *ctx, const struct warden_status *st)
 {
 	struct client *cl = ctx;
 
-	client_enter(cl);
-	put_json(cl, status_json(&cl->c->o, st));
-	client_leave(cl);
-}
-
-static void command_line(void *ctx, const char *text)
-{
-	cJSON *j = event("line");
-
-	cJSON_AddStringToObject(j, "text", text);
-	client_enter(ctx);
-	put_json(ctx, j);
-	client_leave(ctx);
-}
-
-static void command_end(void *ctx, int status)
-{
-	struct client *cl = ctx;
-	cJSON *j = event("end");
-
-	cJSON_AddNumberToObject(j, "status", status);
-	cl->in_command = false;
-	cl->reply = NULL;
-	client_enter(cl);
-	put_json(cl, j);
-	client_leave(cl);
-}
-
-#define COMMAND_WORDS 32
-
-static int do_command(struct client *cl, const cJSON *req, struct err *e)
-{
-	static const struct reply_sink sink = {command_line, command_end};
-	const cJSON *w, *words = cJSON_GetObjectItemCaseSensitive(req, "argv");
-	char *argv[COMMAND_WORDS];
-	struct reply *r;
-	int n = 0;
-
-	cJSON_ArrayForEach(w, words)
-	{
-		if (n == COMMAND_WORDS || !cJSON_IsString(w))
-			return err_set(e, E_INVAL, "argv must be at most %d strings",
-				       COMMAND_WORDS);
-		argv[n++] = w->valuestring;
-	}
-	if (cl->in_command)
-		return err_set(e, E_INVAL, "a command is being carried out already");
-	cl->in_command = true;
-	r = command_run(&cl->c->o, n, argv, &sink, cl);
-	/* It may be over already. */
-	if (cl->in_command)
-		cl->reply = r;
-	return 0;
+	put_event(cl, status_json(&cl->c->o, st));
 }
 
 static int handle(struct client *cl, const cJSON *req, struct err *e)
@@ -400,7 +350,7 @@ static int handle(struct client *cl, const cJSON *req, struct err *e)
 	if (streq(op, "say"))
 		return do_say(cl, req, e);
 	if (streq(op, "command"))
-		return do_command(cl, req, e);
+		return command_run(&cl->c->o, req, &cl->reply, put_event, cl, e);
 	if (streq(op, "status")) {
 		router_ask_warden(cl->c->o.router, on_warden_status, cl);
 		return 0;
