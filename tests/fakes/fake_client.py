@@ -96,3 +96,7 @@ class Slack(Fake):
 
 class Telegram(Fake):
     SCRIPT = "telegram.py"
+
+
+class WhatsApp(Fake):
+    SCRIPT = "whatsapp_wire.py"
