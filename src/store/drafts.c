@@ -10,8 +10,10 @@ int store_out_parts(struct store *st, int64_t message_id, platform_id_fn *fn, vo
 		    struct err *e)
 {
 	static const char sql[] =
-		"SELECT part, platform_id FROM outbox WHERE message_id = ?1 AND state = 2"
-		" AND op IN (0, 3, 4) AND platform_id IS NOT NULL ORDER BY id";
+		"SELECT 0, platform_id FROM messages WHERE id = ?1 AND dir = 1"
+		" AND platform_id IS NOT NULL UNION ALL"
+		" SELECT part, platform_id FROM outbox WHERE message_id = ?1 AND part > 0"
+		" AND state = 2 AND op IN (0, 3, 4) AND platform_id IS NOT NULL ORDER BY 1";
 	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
 	int rc;
 

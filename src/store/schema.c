@@ -39,7 +39,7 @@ static const char *const steps[] = {
 	"CREATE INDEX turns_open ON turns(id) WHERE ended_ms IS NULL;"
 
 	"CREATE TABLE messages ("
-	" id INTEGER PRIMARY KEY AUTOINCREMENT, chat_id INTEGER NOT NULL REFERENCES chats(id),"
+	" id INTEGER PRIMARY KEY, chat_id INTEGER NOT NULL REFERENCES chats(id),"
 	" group_id INTEGER NOT NULL REFERENCES groups(id),"
 	" session TEXT NOT NULL DEFAULT '', thread TEXT NOT NULL DEFAULT '',"
 	" dir INTEGER NOT NULL, state INTEGER NOT NULL, platform_id TEXT,"
@@ -97,7 +97,7 @@ static const char *const steps[] = {
 	"ALTER TABLE outbox ADD COLUMN platform_id TEXT;"
 	"ALTER TABLE outbox ADD COLUMN class TEXT;"
 	"CREATE INDEX outbox_trouble ON outbox(id) WHERE state > 2;"
-	"CREATE INDEX outbox_by_message ON outbox(message_id);"
+	"CREATE INDEX outbox_parts ON outbox(message_id) WHERE part > 0;"
 	"CREATE TABLE drafts ("
 	" chat_id INTEGER NOT NULL REFERENCES chats(id), thread TEXT NOT NULL,"
 	" platform_id TEXT NOT NULL, PRIMARY KEY (chat_id, thread)) STRICT, WITHOUT ROWID;"
