@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The three platforms under one server: fakes, token files, the section `channels` of its config.
+
+Owns: the fakes' processes. Why: tests, chaos and bench need the same household. Must never: let a
+test end well when a fake saw a rule of its platform broken.
+"""
+import os
+import pathlib
+
+import fake_client
+import testca
+
+NAMES = ("slack", "telegram", "whatsapp")
+
+
+def secret(home, name, value):
+    """A token in a file that only its owner reads; gives the path as the config names it."""
+    path = pathlib.Path(home) / "secrets" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(value + "\n", "utf-8")
+    os.chmod(path, 0o600)
+    return f"secrets/{name}"
+
+
+class Platforms:
+    """which: names of NAMES; speed divides the platforms' own waits and limits."""
+
+    def __init__(self, folder, home, which=NAMES, speed=1):
+        self.certs = testca.make(str(pathlib.Path(folder) / "certs"), ["localhost", "127.0.0.1"], 2)
+        self.home = pathlib.Path(home)
+        self.fakes = {}
+        if "slack" in which:
+            self.slack = self.fakes["slack"] = fake_client.Slack(self.certs)
+        if "telegram" in which:
+            self.telegram = self.fakes["telegram"] = fake_client.Telegram(self.certs)
+        if "whatsapp" in which:
+            self.whatsapp = self.fakes["whatsapp"] = fake_client.WhatsApp(self.certs)
+        for fake in self.fakes.values():
+            fake.call("limits", speed=speed)
+
+    def config(self):
+        ca = f"{self.certs}/ca.pem"
+        tree = {}
+        if "slack" in self.fakes:
+            hello = self.slack.hello
+            tree["slack"] = {
+                "app_token_file": secret(self.home, "slack_app", hello["app_token"]),
+                "bot_token_file": secret(self.home, "slack_bot", hello["bot_token"]),
+                "api_url": hello["url"], "ca_file": ca}
+        if "telegram" in self.fakes:
+            hello = self.telegram.hello
+            tree["telegram"] = {
+                "token_file": secret(self.home, "telegram", hello["bot_token"]),
+                "api_url": hello["url"], "ca_file": ca}
+        if "whatsapp" in self.fakes:
+            hello = self.whatsapp.hello
+            tree["whatsapp"] = {
+                "bridge": hello["url"], "ca_file": ca,
+                "token_file": secret(self.home, "whatsapp_bridge", hello["token"])}
+        return {"channels": tree}
+
+    def ready(self, timeout=30):
+        """All of them hear Chela."""
+        for fake in self.fakes.values():
+            fake.wait(what="ready", timeout=timeout)
+
+    def close(self):
+        wrong = []
+        for fake in self.fakes.values():
+            try:
+                fake.stop()
+            except AssertionError as e:
+                wrong.append(str(e))
+        assert not wrong, "\n".join(wrong)
+
+
+def link(server, groups, **settings):
+    """groups: name -> list of "channel:chat"; each gets these settings."""
+    for name, chats in groups.items():
+        for chat in chats:
+            done = server.cli("groups", "add", name, chat)
+            assert done.returncode == 0, done.stderr
+        for key, value in settings.items():
+            done = server.cli("groups", "set", name, key, value)
+            assert done.returncode == 0, done.stderr
