@@ -11,11 +11,11 @@
 #include <sys/timex.h>
 #include <sys/wait.h>
 #include <time.h>
+#include "admin/ask.h"
 #include "admin/cli.h"
 #include "admin/control.h"
 #include "base/redact.h"
 #include "base/str.h"
-#include "runtime/conn.h"
 #include "warden/warden.h"
 
 #define DISK_LOW_BYTES	   ((int64_t)1 << 30)
@@ -206,24 +206,46 @@ static void check_key(struct doctor *d)
 	secret_free(&s);
 }
 
-static void check_server(struct doctor *d)
+static bool take_status(void *ctx, const char *text, size_t n)
 {
 	struct err e = ERR_INIT;
-	struct loop *l = loop_new(&e);
-	char path[PATH_CAP];
-	struct duplex *c;
 
-	if (!l) {
-		line(d, false, "server", e.msg, "");
-		return;
+	*(cJSON **)ctx = json_parse(text, n, JSON_MAX_DEFAULT, &e);
+	return true;
+}
+
+static void check_channels(struct doctor *d, const cJSON *status)
+{
+	const cJSON *c, *note;
+
+	cJSON_ArrayForEach(c, cJSON_GetObjectItemCaseSensitive(status, "channels"))
+	{
+		const char *state = json_peek_str(c, "state"), *why = json_peek_str(c, "reason");
+		_cleanup_free_ char *words = xasprintf("%s: %s%s%s", json_peek_str(c, "name"),
+						       state, why[0] ? ": " : "", why);
+
+		line(d, streq(state, "up"), "channel", words, "");
+		cJSON_ArrayForEach(note, cJSON_GetObjectItemCaseSensitive(c, "notes"))
+			printf("     %-12s %s\n", "", note->valuestring);
 	}
-	control_path(d->cfg->home, path, sizeof(path));
-	c = conn_unix(l, "doctor", path, &e);
-	line(d, true, "server", c ? "answers on its control socket" : "not running (chela serve)",
-	     "");
-	if (c)
-		duplex_reset(c);
-	loop_free(l);
+}
+
+#define SERVER_PATIENCE_MS 40000 /* it asks the engine in turn */
+
+static void check_server(struct doctor *d)
+{
+	_cleanup_json_ cJSON *status = NULL;
+	struct err e = ERR_INIT;
+	int rc = ask_server(d->cfg->home, "{\"op\":\"status\"}\n", SERVER_PATIENCE_MS, take_status,
+			    &status, &e);
+
+	if (rc < 0 && e.code == E_TEMP)
+		line(d, false, "server", e.msg, "look at its log, then restart it");
+	else
+		line(d, true, "server",
+		     status ? "answers on its control socket" : "not running (chela serve)", "");
+	if (status)
+		check_channels(d, status);
 }
 
 int cmd_doctor(const struct cli *c)

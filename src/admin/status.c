@@ -20,6 +20,11 @@ static void add_session(void *ctx, const struct session_status *s)
 	cJSON_AddItemToArray(ctx, j);
 }
 
+static void add_note(void *ctx, const char *line)
+{
+	cJSON_AddItemToArray(ctx, cJSON_CreateString(line));
+}
+
 static void add_channel(void *ctx, const struct channel_status *s)
 {
 	cJSON *j = cJSON_CreateObject();
@@ -29,6 +34,8 @@ static void add_channel(void *ctx, const struct channel_status *s)
 	cJSON_AddStringToObject(j, "reason", s->reason);
 	cJSON_AddNumberToObject(j, "since_ms", (double)s->since_ms);
 	cJSON_AddNumberToObject(j, "retry_ms", (double)s->retry_ms);
+	if (s->channel->ops->describe)
+		s->channel->ops->describe(s->channel, add_note, cJSON_AddArrayToObject(j, "notes"));
 	cJSON_AddItemToArray(ctx, j);
 }
 
