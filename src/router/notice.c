@@ -4,6 +4,7 @@
  * a flood of them: past a few in a minute they are counted and told together.
  */
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 #include "base/log.h"
 #include "base/str.h"
@@ -54,14 +55,40 @@ static void tell_failed(struct told *t, int64_t n, const char *more, const char 
 				n == 1 ? "" : "s", why);
 }
 
+#define HELD_KEY "held."
+
+/* What is held back is durable with the failures that it counts: a crash must not swallow it. */
+static void hold(struct told *t, int64_t n, const char *why)
+{
+	struct err e = ERR_INIT;
+	_cleanup_free_ char *value = NULL;
+	char key[40];
+
+	t->held += n;
+	if (n)
+		snprintf(t->why, sizeof(t->why), "%s", why);
+	else
+		t->held = 0;
+	value = xasprintf("%lld %lld %s\n%s", (long long)t->group_id, (long long)t->held, t->thread,
+			  t->why);
+	snprintf(key, sizeof(key), HELD_KEY "%lld", (long long)t->chat_id);
+	if (store_setting_set(t->r->store, key, n ? value : NULL, &e) < 0)
+		router_fatal(t->r, &e);
+}
+
+static void tell_held(struct told *t)
+{
+	tell_failed(t, t->held, "more ", t->why);
+	hold(t, 0, "");
+}
+
 static void window_end(void *ctx)
 {
 	struct told *t = ctx;
 
 	if (t->held) {
-		tell_failed(t, t->held, "more ", t->why);
+		tell_held(t);
 		t->given = BURST; /* and the next wait again */
-		t->held = 0;
 		timer_start(t->window, WINDOW_MS, 0);
 	} else if (told_is_old(t)) {
 		told_free(t);
@@ -105,10 +132,29 @@ void notice_flush(struct router *r)
 		struct told *t = r->told.slots[i].value;
 
 		if (t && t->held)
-			tell_failed(t, t->held, "more ", t->why);
-		if (t)
-			t->held = 0;
+			tell_held(t);
 	}
+}
+
+static void recall(void *ctx, const char *key, const char *value)
+{
+	struct told *t = told_get(ctx, strtoll(key + strlen(HELD_KEY), NULL, 10));
+	const char *nl = strchr(value, '\n');
+	char *p;
+
+	t->group_id = strtoll(value, &p, 10);
+	t->held = strtoll(p, &p, 10);
+	snprintf(t->thread, sizeof(t->thread), "%.*s", nl && *p ? (int)(nl - p - 1) : 0,
+		 *p ? p + 1 : p);
+	snprintf(t->why, sizeof(t->why), "%s", nl ? nl + 1 : "");
+}
+
+int notice_recover(struct router *r, struct err *e)
+{
+	if (store_settings_each(r->store, HELD_KEY, recall, r, e) < 0)
+		return -1;
+	notice_flush(r);
+	return 0;
 }
 
 void delivery_notice(struct router *r, int64_t chat_id, int64_t group_id, const char *thread,
@@ -201,8 +247,7 @@ void fail_notice_end(struct fail_notice *f)
 					"I could not answer your last %lld messages: %s",
 					(long long)f->count, f->why);
 	} else {
-		t->held += f->count;
-		snprintf(t->why, sizeof(t->why), "%s", f->why);
+		hold(t, f->count, f->why);
 	}
 	f->count = 0;
 }

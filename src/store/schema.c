@@ -108,7 +108,6 @@ static const char *const steps[] = {
 	" voice INTEGER NOT NULL DEFAULT 0, state INTEGER NOT NULL DEFAULT 0,"
 	" path TEXT NOT NULL DEFAULT '', note TEXT NOT NULL DEFAULT '') STRICT;"
 	"CREATE INDEX files_by_message ON files(message_id);"
-	"CREATE INDEX messages_failed ON messages(chat_id, id) WHERE state = 4;"
 	"CREATE INDEX messages_fetching ON messages(chat_id, id) WHERE state = 5;",
 };
 
