@@ -130,12 +130,15 @@ class FakeBase:
     # ---- one call of the platform's API, with the trouble that was asked for
 
     async def carry_out(self, request, call, do):
-        """do() makes the answer and its effects; faults come before, around or instead of it."""
+        """do() makes the answer and its effects (or is a coroutine that does); faults come before,
+        around or instead of it."""
         fault = self.faults.pick(call.method, call.chat) or {"do": None}
         call.fault = fault["do"]
         try:
             early = await self._before(request, call, fault)
             answer = early if early is not None else do()
+            if inspect.isawaitable(answer):
+                answer = await answer
             if call.fault in DONE_FAULTS:
                 answer = await self._after(request, answer, fault)
             call.status = call.status or answer.status
