@@ -385,7 +385,8 @@ static inline void world_close(struct world *w)
 	store_all(w, NULL);
 	while (w->n_conns)
 		http1_abort(w->conns[0]);
-	listener_free(w->s);
+	if (w->s)
+		listener_free(w->s);
 	turn_hook_free(w->hook);
 	assert_null(w->waiting);
 	while ((p = w->plan)) {
