@@ -1,0 +1,369 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Files both ways. Out: files.getUploadURLExternal, the bytes, files.completeUploadExternal; only the last shows anything to
+ * anybody. In: from Slack's own hosts with the bot's token, which goes to no other host and follows no redirect; what Slack shows to
+ * those who may not see a file is a web page with status 200, so a page in a file's place is an error.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include "base/str.h"
+#include "channels/slack/slack.h"
+
+#define IDLE_MS 60000
+
+/* --- out ------------------------------------------------------------------------------------------- */
+
+struct slack_upload {
+	struct slack_job *j;
+	struct http_call *http;
+	int fd;
+	int64_t left;
+	int status;
+	bool torn; /* the file changed under us */
+	char id[SLACK_ID];
+};
+
+void slack_upload_cancel(struct slack_upload **up)
+{
+	struct slack_upload *u = steal_ptr(up);
+
+	if (!u)
+		return;
+	if (u->http)
+		http_cancel(u->http);
+	if (u->fd >= 0)
+		close(u->fd);
+	free(u);
+}
+
+static void on_shared(void *ctx, const struct slack_reply *r)
+{
+	struct slack_job *j = ctx;
+
+	j->call = NULL;
+	if (r->why.code)
+		slack_job_refused(j, r);
+	else
+		slack_job_done(j, j->upload->id);
+}
+
+static void share(struct slack_job *j)
+{
+	struct buf form = {0}, files = {0};
+
+	slack_tried_note(j->s, j->key);
+	buf_putf(&files, "[{\"id\":\"%s\",\"title\":", j->upload->id);
+	json_put_str(&files, j->file.name, strlen(j->file.name));
+	buf_puts(&files, "}]");
+	slack_arg(&form, "files", files.p);
+	slack_arg(&form, "channel_id", j->chat);
+	if (*j->thread)
+		slack_arg(&form, "thread_ts", j->thread);
+	if (*j->body)
+		slack_arg(&form, "initial_comment", j->body);
+	buf_free(&files);
+	j->call = slack_call(j->s, SLACK_UPLOAD_DONE, &form, on_shared, j);
+}
+
+static void upload_head(void *ctx, int status, const struct http_header *h, size_t n)
+{
+	struct slack_upload *u = ctx;
+
+	(void)h;
+	(void)n;
+	u->status = status;
+}
+
+static size_t upload_send(void *ctx, uint8_t *p, size_t cap)
+{
+	struct slack_upload *u = ctx;
+	ssize_t n;
+
+	if ((int64_t)cap > u->left)
+		cap = (size_t)u->left;
+	do
+		n = cap ? read(u->fd, p, cap) : 0;
+	while (n < 0 && errno == EINTR);
+	if (n <= 0) {
+		u->torn = u->left > 0;
+		return 0;
+	}
+	u->left -= n;
+	return (size_t)n;
+}
+
+static void upload_done(void *ctx, const struct err *why)
+{
+	struct slack_upload *u = ctx;
+	struct slack_job *j = u->j;
+	struct err e = ERR_INIT;
+
+	u->http = NULL;
+	if (u->torn)
+		err_set(&e, E_IO, "the file %.100s became shorter while it was sent", j->file.name);
+	else if (why)
+		err_set(&e, E_TEMP, "Slack: upload: %.180s", why->msg);
+	else if (u->status == 429 || u->status >= 500)
+		err_set(&e, E_TEMP, "Slack: upload: HTTP %d", u->status);
+	else if (u->status != 200)
+		err_set(&e, E_INVAL, "Slack: upload: HTTP %d", u->status);
+	if (e.code)
+		slack_job_fail(j, &e, 0, false);
+	else
+		share(j);
+}
+
+static const struct http_events upload_events = {
+	.head = upload_head,
+	.send = upload_send,
+	.done = upload_done,
+};
+
+static void on_place(void *ctx, const struct slack_reply *r)
+{
+	struct slack_job *j = ctx;
+	struct slack_upload *u = j->upload;
+	const char *url = json_peek_str(r->json, "upload_url"),
+		   *id = json_peek_str(r->json, "file_id");
+	const struct http_header type = {"Content-Type", "application/octet-stream"};
+	const struct http_spec spec = {
+		.method = "POST",
+		.url = url,
+		.headers = &type,
+		.n_headers = 1,
+		.stream_body = true,
+		.stream_len = j->file.size,
+		.idle_ms = IDLE_MS,
+	};
+	struct err e = ERR_INIT;
+
+	j->call = NULL;
+	if (r->why.code) {
+		slack_job_refused(j, r);
+		return;
+	}
+	if (!url || !id || !slack_is_id(id) || !slack_url_ok(url, j->s->origin)) {
+		err_set(&e, E_TEMP, "Slack: files.getUploadURLExternal gave no address of Slack's");
+		slack_job_fail(j, &e, 0, false);
+		return;
+	}
+	str_copy(u->id, sizeof(u->id), id);
+	u->http = http_start(j->s->http, &spec, &upload_events, u, &e);
+	if (!u->http)
+		slack_job_fail(j, &e, 0, false);
+}
+
+static int open_file(struct slack_job *j, int *fd, struct err *e)
+{
+	struct stat st;
+
+	*fd = open(j->file.path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (*fd < 0 || fstat(*fd, &st) < 0)
+		return err_sys(e, errno, "cannot read the file %.100s", j->file.name);
+	if (!S_ISREG(st.st_mode) || st.st_size != j->file.size)
+		return err_set(e, E_IO, "the file %.100s is not what it was", j->file.name);
+	return 0;
+}
+
+/* The outcome must not come from inside send: a file that cannot be read is told a turn later. */
+static void tell_unread(struct slack_job *j)
+{
+	struct err e = ERR_INIT;
+
+	err_set(&e, E_IO, "the file %.100s cannot be read any more", j->file.name);
+	slack_job_fail(j, &e, 0, false);
+}
+
+void slack_upload(struct slack_job *j)
+{
+	struct buf form = {0};
+	struct err e = ERR_INIT;
+	char size[24];
+
+	j->upload = xcalloc(1, sizeof(*j->upload));
+	j->upload->j = j;
+	j->upload->left = j->file.size;
+	if (open_file(j, &j->upload->fd, &e) < 0) {
+		slack_job_later(j, tell_unread);
+		return;
+	}
+	snprintf(size, sizeof(size), "%lld", (long long)j->file.size);
+	slack_arg(&form, "filename", j->file.name);
+	slack_arg(&form, "length", size);
+	j->call = slack_call(j->s, SLACK_UPLOAD_URL, &form, on_place, j);
+}
+
+/* --- in -------------------------------------------------------------------------------------------- */
+
+struct slack_fetch {
+	struct slack_fetch *prev, *next;
+	struct slack *s;
+	int64_t id, max, got, told; /* told: size as Slack said, -1 = not */
+	int fd;			    /* the core's */
+	int status;
+	bool html;
+	char mime[128];
+	struct http_call *http;
+};
+
+static void fetch_free(struct slack_fetch *f)
+{
+	*(f->prev ? &f->prev->next : &f->s->fetches) = f->next;
+	if (f->next)
+		f->next->prev = f->prev;
+	if (f->http)
+		http_cancel(f->http);
+	free(f);
+}
+
+static void fetch_end(struct slack_fetch *f, const struct err *why)
+{
+	struct channel *c = f->s->c;
+	int64_t id = f->id, got = f->got;
+	char mime[128];
+
+	str_copy(mime, sizeof(mime), f->mime);
+	fetch_free(f);
+	channel_on_fetched(c, id, why ? 0 : got, why ? "" : mime, why);
+}
+
+static void fetch_head(void *ctx, int status, const struct http_header *h, size_t n)
+{
+	struct slack_fetch *f = ctx;
+
+	f->status = status;
+	for (size_t i = 0; i < n; i++) {
+		if (!streq(h[i].name, "content-type"))
+			continue;
+		str_copy(f->mime, sizeof(f->mime), h[i].value);
+		f->mime[strcspn(f->mime, "; ")] = '\0';
+	}
+	f->html = !strcasecmp(f->mime, "text/html");
+}
+
+static bool fetch_body(void *ctx, const uint8_t *p, size_t n)
+{
+	struct slack_fetch *f = ctx;
+	struct err e = ERR_INIT;
+	ssize_t w;
+
+	if (f->status != 200)
+		return true; /* words of a refusal */
+	if ((int64_t)n > f->max - f->got) {
+		err_set(&e, E_LIMIT, "the file is larger than %lld bytes", (long long)f->max);
+		fetch_end(f, &e);
+		return false;
+	}
+	for (size_t at = 0; at < n; at += (size_t)w) {
+		w = write(f->fd, p + at, n - at);
+		if (w < 0 && errno == EINTR) {
+			w = 0;
+			continue;
+		}
+		if (w < 0) {
+			err_sys(&e, errno, "cannot write a file of Slack's");
+			fetch_end(f, &e);
+			return false;
+		}
+	}
+	f->got += (int64_t)n;
+	return true;
+}
+
+static void fetch_done(void *ctx, const struct err *why)
+{
+	struct slack_fetch *f = ctx;
+	struct err e = ERR_INIT;
+
+	f->http = NULL;
+	if (why)
+		err_set(&e, E_TEMP, "Slack: download: %.180s", why->msg);
+	else if (f->status >= 300 && f->status < 400)
+		err_set(&e, E_AUTH,
+			"Slack sent the download elsewhere: the bot may not see the file (scope "
+			"files:read; install the app again after adding it)");
+	else if (f->status == 401 || f->status == 403)
+		err_set(&e, E_AUTH, "Slack refuses the download (HTTP %d): scope files:read?",
+			f->status);
+	else if (f->status == 404 || f->status == 410)
+		err_set(&e, E_GONE, "the file is no more in Slack");
+	else if (f->status != 200)
+		err_set(&e, E_TEMP, "Slack: download: HTTP %d", f->status);
+	else if (f->html && f->got != f->told)
+		err_set(&e, E_AUTH,
+			"Slack gave a web page in the file's place: the bot may not see the file "
+			"(scope files:read; install the app again after adding it)");
+	else if (f->told >= 0 && f->got != f->told)
+		err_set(&e, E_TEMP, "Slack: download: %lld bytes of %lld", (long long)f->got,
+			(long long)f->told);
+	fetch_end(f, e.code ? &e : NULL);
+}
+
+static const struct http_events fetch_events = {
+	.head = fetch_head,
+	.body = fetch_body,
+	.done = fetch_done,
+};
+
+int slack_fetch(struct channel *c, const struct fetch *want, struct err *e)
+{
+	struct slack *s = c->priv;
+	_cleanup_json_ cJSON *ref = json_parse(want->ref, strlen(want->ref), 4096, e);
+	_cleanup_bearer_ char *bearer = slack_bearer(&s->bot);
+	const struct http_header h[] = {{"Authorization", bearer}, {"User-Agent", "chela"}};
+	const char *url;
+	struct slack_fetch *f;
+	struct http_spec spec = {
+		.method = "GET",
+		.headers = h,
+		.n_headers = ARRAY_LEN(h),
+		.idle_ms = IDLE_MS,
+	};
+
+	if (!ref || json_str(ref, "url", &url, e) < 0)
+		return -1;
+	if (!*url)
+		return err_set(e, E_GONE, "Slack gives no address for this file");
+	if (!slack_url_ok(url, s->origin))
+		return err_set(e, E_PERM, "the file is not on a host of Slack's");
+	spec.url = url;
+	f = xcalloc(1, sizeof(*f));
+	*f = (struct slack_fetch){
+		.s = s,
+		.id = want->id,
+		.max = want->max_bytes,
+		.told = json_peek_i64(ref, "size", -1),
+		.fd = want->fd,
+	};
+	f->http = http_start(s->http, &spec, &fetch_events, f, e);
+	if (!f->http) {
+		free(f);
+		return -1;
+	}
+	f->next = s->fetches;
+	if (f->next)
+		f->next->prev = f;
+	s->fetches = f;
+	return 0;
+}
+
+void slack_fetch_cancel(struct channel *c, int64_t id)
+{
+	struct slack *s = c->priv;
+
+	for (struct slack_fetch *f = s->fetches; f; f = f->next) {
+		if (f->id == id) {
+			fetch_free(f);
+			return;
+		}
+	}
+}
+
+void slack_files_close(struct slack *s)
+{
+	while (s->fetches)
+		fetch_free(s->fetches);
+}
