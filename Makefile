@@ -27,7 +27,7 @@ endif
 # -- Libraries. Debian's name for each lets a failure say what to install. pkg-config runs once,
 # when the first compile needs it: never for `run`, `help` or `clean` on a bare machine.
 PKGS := libuv libcurl libcjson sqlite3 yaml-0.1 libnghttp2 libedit libwebsockets \
-	libcrypto md4c
+	libssl libcrypto md4c
 deb_libuv := libuv1-dev
 deb_libcurl := libcurl4-openssl-dev
 deb_libcjson := libcjson-dev
@@ -36,6 +36,7 @@ deb_yaml-0.1 := libyaml-dev
 deb_libnghttp2 := libnghttp2-dev
 deb_libedit := libedit-dev
 deb_libwebsockets := libwebsockets-dev
+deb_libssl := libssl-dev
 deb_libcrypto := libssl-dev
 deb_md4c := libmd4c-dev
 absent = $(strip $(if $(shell command -v pkg-config),$(foreach p,$(PKGS),$(if \

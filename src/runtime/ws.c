@@ -39,7 +39,7 @@ static const char *parse_authority(struct ws *w, const char *p)
 	struct err e = ERR_INIT;
 
 	n = (size_t)(end - host);
-	if (*p == '[' && *end++ != ']')
+	if (*p == '[' && (*end++ != ']' || !memchr(host, ':', n)))
 		return NULL;
 	if (n == 0 || n >= sizeof(w->host) || memchr(host, '@', n))
 		return NULL;
@@ -140,7 +140,7 @@ void ws_over(struct ws *w, int code, const struct err *why)
 {
 	struct err copy = *why; /* may be inside w */
 
-	ws_lws_leave(w, 0);
+	ws_lws_leave(w, false);
 	ws_unlink(w);
 	w->state = WS_OVER;
 	w->ev->closed(w->ctx, code, &copy);
@@ -151,7 +151,7 @@ void ws_drop(struct ws *w)
 {
 	if (!w || w->state == WS_OVER)
 		return;
-	ws_lws_leave(w, 0);
+	ws_lws_leave(w, false);
 	ws_unlink(w);
 	ws_destroy(w);
 }
@@ -296,7 +296,7 @@ static void on_timer(void *ctx)
 	} else if (w->wsi && now >= w->try_until_ms) {
 		err_set(&w->last, E_TEMP, "%s: %s does not answer", w->host,
 			w->addrs[w->next_addr - 1].ip);
-		ws_lws_leave(w, 0);
+		ws_lws_leave(w, false);
 		try_next(w);
 	} else {
 		arm(w);
@@ -385,7 +385,7 @@ void ws_close(struct ws *w, int code)
 	w->deadline_ms = loop_now(w->c->loop) + CLOSE_MS;
 	if (w->state == WS_CONNECTING) { /* nothing to say goodbye to */
 		w->deadline_ms = 0;
-		ws_lws_leave(w, 0);
+		ws_lws_leave(w, false);
 		dns_cancel(w->dns);
 		w->dns = NULL;
 	}

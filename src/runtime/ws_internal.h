@@ -18,6 +18,7 @@ struct ws_doom {
 	uint64_t id;
 	struct lws *wsi;
 	int64_t at_ms;
+	bool polite; /* our close frame is to be sent first */
 };
 
 struct ws_client {
@@ -72,7 +73,7 @@ struct ws {
 	struct lws *wsi;
 	/* open */
 	int64_t ping_ms, idle_ms, ping_at_ms, heard_ms;
-	bool ping_due;
+	bool ping_due, close_sent;
 	size_t max_message, max_backlog, backlog;
 	struct buf in;
 	struct ws_out *out, **out_end;
@@ -94,8 +95,8 @@ int ws_lws_connect(struct ws *w, const struct dns_addr *a, struct err *e) must_c
 void ws_lws_push(struct ws *w, const char *p, size_t n);
 /* Has something to write. */
 void ws_lws_wake(struct ws *w);
-/* Lets go of the socket; the library gets grace_ms to say goodbye to the peer. */
-void ws_lws_leave(struct ws *w, int64_t grace_ms);
+/* Lets go of the socket; polite: a close reason was set and is to be sent. */
+void ws_lws_leave(struct ws *w, bool polite);
 /* ms since the kernel last had a byte from the peer. */
 int64_t ws_lws_silent_ms(const struct ws *w);
 /* Starts to end all; frees c when done. */

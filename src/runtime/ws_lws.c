@@ -7,15 +7,18 @@
  */
 #include <libwebsockets.h>
 #include <netinet/tcp.h>
-#include <openssl/x509_vfy.h>
+#include <openssl/ssl.h>
 #include <sys/socket.h>
 
+#include "base/log.h"
 #include "base/str.h"
 #include "runtime/loop_internal.h"
 #include "runtime/ws_internal.h"
 
-#define FDS	  64 /* the library's tables have room for so many sockets */
-#define BURST	  16 /* messages written in a row */
+#define CA_FOLDER "/etc/ssl/certs"
+#define FDS	  64   /* the library's tables have room for so many sockets */
+#define BURST	  16   /* messages written in a row */
+#define GRACE_MS  1000 /* for our close frame to get there */
 #define END_TURNS 5 /* from the first call of a destroy to the second: its handles close in three */
 
 static struct ws *find(struct ws_client *c, uint64_t id)
@@ -53,12 +56,13 @@ static void arm_reaper(struct ws_client *c)
 		timer_start(c->reaper, at - loop_now(c->loop), 0);
 }
 
-/* The library would first wait for what it has still to send: with the socket shut it finds out that it cannot. */
-static void kill_wsi(struct lws *wsi)
+/* At first it may say goodbye: with a close reason set, the library sends the frame and waits. Then, since it would also wait for what
+ * it has still to send, the socket is shut for it to find out that it cannot. */
+static void kill_wsi(struct lws *wsi, bool polite)
 {
 	int fd = lws_get_socket_fd(wsi);
 
-	if (fd >= 0)
+	if (fd >= 0 && !polite)
 		shutdown(fd, SHUT_RDWR);
 	lws_set_timeout(wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_SYNC);
 }
@@ -74,8 +78,15 @@ static void reap(struct ws_client *c)
 
 			if (!wsi || d->at_ms > now)
 				continue;
-			d->wsi = NULL; /* once is enough; its end takes the entry away */
-			kill_wsi(wsi);
+			bool polite = d->polite;
+
+			if (polite) {
+				d->polite = false;
+				d->at_ms = now + GRACE_MS;
+			} else {
+				d->wsi = NULL; /* once is enough; its end takes the entry away */
+			}
+			kill_wsi(wsi, polite);
 			again = true; /* the list may have changed */
 			break;
 		}
@@ -83,14 +94,14 @@ static void reap(struct ws_client *c)
 	arm_reaper(c);
 }
 
-void ws_lws_leave(struct ws *w, int64_t grace_ms)
+void ws_lws_leave(struct ws *w, bool polite)
 {
 	struct ws_client *c = w->c;
 	struct ws_doom *d;
 
 	if (w->wsi) {
 		d = xcalloc(1, sizeof(*d));
-		*d = (struct ws_doom){c->dooms, w->id, w->wsi, loop_now(c->loop) + grace_ms};
+		*d = (struct ws_doom){c->dooms, w->id, w->wsi, loop_now(c->loop), polite};
 		c->dooms = d;
 		arm_reaper(c);
 	}
@@ -175,7 +186,8 @@ static int append_headers(struct ws *w, char **p, size_t cap)
 	w->asked = true;
 	if (w->headers.len >= cap)
 		return -1;
-	memcpy(*p, w->headers.p, w->headers.len);
+	if (w->headers.len)
+		memcpy(*p, w->headers.p, w->headers.len);
 	*p += w->headers.len;
 	return 0;
 }
@@ -187,9 +199,9 @@ static int refuse(struct ws *w, struct lws *wsi, int code, const char *what)
 
 	err_set(&e, E_PROTO, "%s: %s", w->host, what);
 	lws_close_reason(wsi, (enum lws_close_status)code, NULL, 0);
-	ws_lws_leave(w, 1000);
+	ws_lws_leave(w, true);
 	ws_over(w, 0, &e);
-	return -1;
+	return 0;
 }
 
 static int receive(struct ws *w, struct lws *wsi, const char *p, size_t n)
@@ -215,8 +227,19 @@ static int receive(struct ws *w, struct lws *wsi, const char *p, size_t n)
 	return 0;
 }
 
+/* From outside the library: a close that it begins in its own service function is over before the frame is out. */
+static void goodbye(void *ctx)
+{
+	struct ws *w = ctx;
+
+	if (w->state == WS_CLOSING && w->wsi)
+		lws_set_timeout(w->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_SYNC);
+}
+
 static int writeable(struct ws *w, struct lws *wsi)
 {
+	bool wrote = w->ping_due || w->out;
+
 	if (w->ping_due) {
 		unsigned char ping[LWS_PRE + 4] = {0};
 
@@ -236,11 +259,13 @@ static int writeable(struct ws *w, struct lws *wsi)
 		if (rc < 0)
 			return -1;
 	}
-	if (w->out) {
+	if (w->out ||
+	    (wrote && w->state == WS_CLOSING)) { /* the library may hold the tail of the last one */
 		lws_callback_on_writable(wsi);
-	} else if (w->state == WS_CLOSING) {
+	} else if (w->state == WS_CLOSING && !w->close_sent) {
+		w->close_sent = true;
 		lws_close_reason(wsi, (enum lws_close_status)w->close_code, NULL, 0);
-		return -1; /* it sends the frame, and waits for the peer's */
+		loop_defer(w->c->loop, "ws goodbye", goodbye, w);
 	}
 	return 0;
 }
@@ -289,11 +314,22 @@ static int dispatch(struct ws *w, struct lws *wsi, enum lws_callback_reasons why
 		return writeable(w, wsi);
 	case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
 		w->peer_code = n >= 2 ? ((uint8_t *)in)[0] << 8 | ((uint8_t *)in)[1] : 1005;
-		return 0;
-	default: /* LWS_CALLBACK_CLIENT_CLOSED, or destroyed without a word */
+		return w->close_sent
+			       ? -1
+			       : 0; /* an answer to ours is the end, else the library answers */
+	default:		    /* LWS_CALLBACK_CLIENT_CLOSED, or destroyed without a word */
 		gone(w);
 		return 0;
 	}
+}
+
+/* The system's CAs as the folder of hashed names, of which one file a handshake is read. What the library would do instead: read the
+ * whole bundle at start, which costs 2 MB and stops the loop. */
+static void trust(SSL_CTX *ctx)
+{
+	SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
+	if (!SSL_CTX_load_verify_dir(ctx, CA_FOLDER))
+		log_error("ws", "cannot use the system's CAs", "folder=%s", CA_FOLDER);
 }
 
 static int on_lws(struct lws *wsi, enum lws_callback_reasons why, void *user, void *in, size_t n)
@@ -304,6 +340,9 @@ static int on_lws(struct lws *wsi, enum lws_callback_reasons why, void *user, vo
 	int rc;
 
 	switch (why) {
+	case LWS_CALLBACK_OPENSSL_LOAD_EXTRA_CLIENT_VERIFY_CERTS:
+		trust(user);
+		return 0;
 	case LWS_CALLBACK_OPENSSL_PERFORM_SERVER_CERT_VERIFICATION: /* n: the verdict so far */
 		c = lws_context_user(lws_get_context(wsi));
 		w = find(c, (uintptr_t)lws_wsi_user(wsi));
@@ -362,10 +401,10 @@ static struct lws_context *context_new(struct ws_client *c, bool tls)
 		.pt_serv_buf_size = 4096,
 		.timeout_secs = 60,	  /* ours come first */
 		.http_proxy_address = "", /* else it reads the environment */
-		/* The system's folder of hashed names is looked at in any case. With no file named it would also look into
-		 * a relative folder, whatever that is. */
+		/* With no file named it would look into a relative folder, whatever that is. */
 		.client_ssl_ca_filepath = c->ca_file ? c->ca_file : "/dev/null",
 		.options = LWS_SERVER_OPTION_LIBUV | LWS_SERVER_OPTION_SKIP_SERVER_CANONICAL_NAME |
+			   LWS_SERVER_OPTION_DISABLE_OS_CA_CERTS | /* see trust */
 			   (tls ? LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT : 0),
 	};
 
@@ -429,7 +468,8 @@ void ws_lws_push(struct ws *w, const char *p, size_t n)
 
 	o->next = NULL;
 	o->n = n;
-	memcpy(o->p + LWS_PRE, p, n);
+	if (n)
+		memcpy(o->p + LWS_PRE, p, n);
 	*w->out_end = o;
 	w->out_end = &o->next;
 	w->backlog += n;

@@ -14,7 +14,7 @@ FLOOR = {"base": 0, "runtime": 1, "store": 2, "policy": 3, "channels": 4, "gatew
 LIBRARY = {
     "uv.h": {"runtime"},
     "libwebsockets.h": {"runtime"},
-    "openssl/x509_vfy.h": {"runtime"},
+    "openssl/ssl.h": {"runtime"},
     "md4c.h": {"router"},
     "curl/curl.h": {"runtime"},
     "sqlite3.h": {"store"},

@@ -6,8 +6,7 @@
  */
 #include "runtime_server.h"
 #include <fcntl.h>
-
-#include "runtime/proc.h"
+#include "runtime_keys.h"
 
 #define HELPER "tests/unit/runtime_tls_server.py"
 
@@ -18,52 +17,8 @@ struct world {
 	int in, out; /* of the helper */
 	FILE *lines;
 	int port;
-	char ca[96], cert[96], key[96];
+	struct keys k;
 };
-
-static void on_tool_exit(void *ctx, int code, int signo)
-{
-	struct fix *f = ctx;
-
-	assert_int_equal(code, 0);
-	assert_int_equal(signo, 0);
-	loop_stop(f->l);
-}
-
-static void tool(struct fix *f, const char *const *argv)
-{
-	const struct proc_spec s = {.argv = argv, .fds = {-1, -1, -1}};
-	struct err e = ERR_INIT;
-	struct proc *p = proc_spawn(f->l, "openssl", &s, on_tool_exit, f, &e);
-
-	assert_non_null(p);
-	loop_run(f->l);
-	proc_free(p);
-}
-
-static void make_keys(struct world *w)
-{
-	char ca_key[96];
-
-	snprintf(w->ca, sizeof(w->ca), "%s/ca.pem", w->f->dir);
-	snprintf(ca_key, sizeof(ca_key), "%s/ca.key", w->f->dir);
-	snprintf(w->cert, sizeof(w->cert), "%s/cert.pem", w->f->dir);
-	snprintf(w->key, sizeof(w->key), "%s/key.pem", w->f->dir);
-#define EC "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"
-	tool(w->f, (const char *const[]){"openssl", "req", "-x509", EC, "-subj", "/CN=test CA",
-					 "-keyout", ca_key, "-out", w->ca, "-days", "2", NULL});
-	tool(w->f, (const char *const[]){"openssl", "req",
-					 "-x509",   EC,
-					 "-subj",   "/CN=test",
-					 "-addext", "subjectAltName=IP:127.0.0.1",
-					 "-addext", "basicConstraints=critical,CA:FALSE",
-					 "-CA",	    w->ca,
-					 "-CAkey",  ca_key,
-					 "-keyout", w->key,
-					 "-out",    w->cert,
-					 "-days",   "2",
-					 NULL});
-}
 
 static void on_helper_exit(void *ctx maybe_unused, int code maybe_unused, int signo maybe_unused)
 {
@@ -77,7 +32,7 @@ static void open_world(struct world *w, void **state)
 	struct err e = ERR_INIT;
 
 	*w = (struct world){.f = *state};
-	make_keys(w);
+	keys_make(&w->k, w->f, "IP:127.0.0.1");
 	srv_start(&w->s, w->f, NULL);
 	snprintf(port, sizeof(port), "%d", w->s.port);
 	assert_int_equal(pipe2(in, O_CLOEXEC), 0);
@@ -85,7 +40,7 @@ static void open_world(struct world *w, void **state)
 	w->tls = proc_spawn(
 		w->f->l, "tls helper",
 		&(struct proc_spec){.argv = (const char *const[]){"/usr/bin/python3", HELPER,
-								  w->cert, w->key, port, NULL},
+								  w->k.cert, w->k.key, port, NULL},
 				    .fds = {in[0], out[1], 2}},
 		on_helper_exit, w, &e);
 	assert_non_null(w->tls);
@@ -121,7 +76,7 @@ static void named_ca_is_accepted(void **state)
 	struct http_client *c;
 
 	open_world(&w, state);
-	c = http_client_new(w.f->l, &(struct http_client_opts){.ca_file = w.ca});
+	c = http_client_new(w.f->l, &(struct http_client_opts){.ca_file = w.k.ca});
 	rec_init(&r, w.f, c);
 	rec_get(&r, "https", w.port, "/plain", NULL);
 	if (r.failed)
@@ -184,7 +139,7 @@ static void wrong_name_is_refused(void **state)
 	_cleanup_free_ char *url = NULL;
 
 	open_world(&w, state);
-	c = http_client_new(w.f->l, &(struct http_client_opts){.ca_file = w.ca});
+	c = http_client_new(w.f->l, &(struct http_client_opts){.ca_file = w.k.ca});
 	rec_init(&r, w.f, c);
 	url = xasprintf("https://localhost:%d/plain", w.port); /* the certificate says 127.0.0.1 */
 	rec_start(&r, &(struct http_spec){.method = "GET", .url = url});
