@@ -172,12 +172,16 @@ static void take_file(struct tg_update *o, const cJSON *m)
 
 /* --- who and where ------------------------------------------------------------------------- */
 
-static int take_chat(struct tg_update *o, const cJSON *chat, struct err *e)
+/* Where the message m is, and its own id. */
+static int take_chat(struct tg_update *o, const cJSON *m, int64_t *id, struct err *e)
 {
-	int64_t id;
+	const cJSON *chat = json_find(m, "chat");
+	int64_t n;
 
-	if (json_i64(chat, "id", &id, e) < 0)
-		return err_wrap(e, "reading chat");
+	if (json_i64(m, "chat.id", &n, e) < 0 || json_i64(m, "message_id", id, e) < 0)
+		return -1;
+	if (!n || *id <= 0)
+		return err_set(e, E_PROTO, "an id out of range");
 	id_text(o->chat, chat, "id");
 	o->in.chat = o->chat;
 	o->in.direct = streq(peek(chat, "type"), "private");
@@ -194,8 +198,8 @@ static void take_sender(struct tg_update *o, const cJSON *who, const cJSON *chat
 		who = chat;
 	id_text(o->sender, who, "id");
 	put_name(&o->name, who);
-	o->in.sender = o->sender;
-	o->in.sender_name = text_of(&o->name);
+	o->in.sender = o->sender[0] ? o->sender : o->chat;
+	o->in.sender_name = o->name.len ? text_of(&o->name) : o->in.sender;
 }
 
 /* Only a topic's id counts: the same member names mere reply chains elsewhere. */
@@ -253,7 +257,7 @@ static int read_message(struct tg_update *o, const cJSON *m, const struct tg_me 
 	int64_t id, date;
 	bool reply;
 
-	if (take_chat(o, json_find(m, "chat"), e) < 0 || json_i64(m, "message_id", &id, e) < 0 ||
+	if (take_chat(o, m, &id, e) < 0 ||
 	    json_i64_opt(m, edit ? "edit_date" : "date", 0, &date, e) < 0)
 		return -1;
 	if (moved(o, m) || (me->id && json_peek_i64(m, "from.id", 0) == me->id))
@@ -301,7 +305,7 @@ static int read_press(struct tg_update *o, const cJSON *q, struct err *e)
 		return -1;
 	if (!m || !data)
 		return 0; /* not of a message of ours */
-	if (take_chat(o, json_find(m, "chat"), e) < 0 || json_i64(m, "message_id", &id, e) < 0)
+	if (take_chat(o, m, &id, e) < 0)
 		return -1;
 	take_sender(o, json_find(q, "from"), NULL);
 	take_thread(o, m);
@@ -342,9 +346,8 @@ static int read_reaction(struct tg_update *o, const cJSON *m, const struct tg_me
 	const cJSON *old, *now, *r;
 	int64_t id, date;
 
-	if (take_chat(o, json_find(m, "chat"), e) < 0 || json_i64(m, "message_id", &id, e) < 0 ||
-	    json_i64_opt(m, "date", 0, &date, e) < 0 || json_arr(m, "old_reaction", &old, e) < 0 ||
-	    json_arr(m, "new_reaction", &now, e) < 0)
+	if (take_chat(o, m, &id, e) < 0 || json_i64_opt(m, "date", 0, &date, e) < 0 ||
+	    json_arr(m, "old_reaction", &old, e) < 0 || json_arr(m, "new_reaction", &now, e) < 0)
 		return -1;
 	if (me->id && json_peek_i64(m, "user.id", 0) == me->id)
 		return 0;
@@ -357,8 +360,8 @@ static int read_reaction(struct tg_update *o, const cJSON *m, const struct tg_me
 		o->in.text_len = strlen(o->in.text);
 	}
 	id_text(o->target, m, "message_id");
-	snprintf(o->mid, sizeof(o->mid), "%s/r%s/%lld.%lld", o->target, o->sender, (long long)date,
-		 (long long)o->id);
+	snprintf(o->mid, sizeof(o->mid), "%s/r%s/%lld.%lld", o->target, o->in.sender,
+		 (long long)date, (long long)o->id);
 	o->in.kind = INBOUND_REACTION;
 	o->in.id = o->mid;
 	o->in.target = o->target;
