@@ -22,20 +22,65 @@ static void one_line(char *words)
 	}
 }
 
+/* The last part of a path. */
+static const char *shorten(const char *what, bool path)
+{
+	const char *slash = path ? strrchr(what, '/') : NULL;
+
+	return slash && slash[1] ? slash + 1 : what;
+}
+
+/* How each tool is told; what: the argument that says most, the tail of a path when it is one. */
+static const struct tool_phrase {
+	const char *name, *words, *what;
+	bool path;
+} phrases[] = {
+	{"Bash", "Runs: ", "command", false},
+	{"Read", "Reads ", "file_path", true},
+	{"Write", "Writes ", "file_path", true},
+	{"Edit", "Changes ", "file_path", true},
+	{"NotebookEdit", "Changes ", "notebook_path", true},
+	{"Grep", "Searches files for ", "pattern", false},
+	{"Glob", "Looks for files: ", "pattern", false},
+	{"WebSearch", "Searches the web: ", "query", false},
+	{"WebFetch", "Reads ", "url", false},
+	{"Task", "Has a helper do this: ", "description", false},
+	{"Agent", "Has a helper do this: ", "description", false},
+	{"TaskStop", "Stops a task of its own", NULL, false},
+	{"Skill", "Uses a skill: ", "skill", false},
+	{"mcp__chela__send_message", "Sends a message", NULL, false},
+	{"mcp__chela__send_file", "Sends a file: ", "path", true},
+	{"mcp__chela__react", "Reacts", NULL, false},
+	{"mcp__chela__edit_message", "Changes a message", NULL, false},
+	{"mcp__chela__ask_user", "Asks a question", NULL, false},
+	{"mcp__chela__search_history", "Searches the messages: ", "query", false},
+};
+
 /* What a tool does, in words a person understands; the arguments are the agent's and are cut. */
 static void tool_words(const cJSON *use, char *out, size_t cap)
 {
-	static const char *const keys[] = {"description", "command", "file_path",
-					   "pattern",	  "url",     "query"};
+	const cJSON *input = cJSON_GetObjectItemCaseSensitive(use, "input");
 	const char *name = json_peek_str(use, "name");
-	const char *what = NULL;
+	const char *what;
 
-	for (size_t i = 0; i < ARRAY_LEN(keys) && !what; i++) {
-		const cJSON *input = cJSON_GetObjectItemCaseSensitive(use, "input");
+	for (size_t i = 0; name && i < ARRAY_LEN(phrases); i++) {
+		const struct tool_phrase *p = &phrases[i];
 
-		what = json_peek_str(input, keys[i]);
+		if (!streq(name, p->name))
+			continue;
+		what = p->what ? json_peek_str(input, p->what) : NULL;
+		snprintf(out, cap, "%s%s", p->words,
+			 what	   ? shorten(what, p->path)
+			 : p->what ? "something"
+				   : "");
+		one_line(out);
+		return;
 	}
-	snprintf(out, cap, "%s%s%s", name ? name : "a tool", what ? ": " : "", what ? what : "");
+	what = json_peek_str(input, "description");
+	if (name && str_starts(name, "mcp__"))
+		name += strlen("mcp__");
+	snprintf(out, cap, "Uses %s%s%s", name ? name : "a tool", what ? ": " : "",
+		 what ? what : "");
 	one_line(out);
 }
 

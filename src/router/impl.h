@@ -37,7 +37,8 @@ struct lease {
 };
 
 struct session {
-	struct session *next;
+	struct session *next, *prev;
+	struct session *next_of_group; /* the chain in router.by_group */
 	struct router *r;
 	struct group_row group;
 	char key[65]; /* session key within the group */
@@ -76,15 +77,18 @@ struct session {
 	struct partial partial; /* of the text that streams now */
 	bool stop_asked;
 	bool stop_told;
-	char stop_words[120]; /* what the chat is told when stop_asked */
-	bool spoke;	      /* a tool sent something to the chat in this turn */
-	int unasked;	      /* messages of the agent since it last answered one */
-	int given_back;	      /* lines that it gave back since then */
-	int64_t requests;     /* control requests so far */
-	int64_t log_ms;	      /* when the minute began in which ... */
-	int64_t log_lines;    /* ... so many log lines were the sandbox's doing */
-	struct timer *retry;  /* back-off, start limit */
-	struct timer *limit;  /* turn limit, then the grace after an interrupt */
+	char stop_words[120];	   /* what the chat is told when stop_asked */
+	bool spoke;		   /* a tool sent something to the chat in this turn */
+	int unasked;		   /* messages of the agent since it last answered one */
+	int given_back;		   /* lines that it gave back since then */
+	int64_t requests;	   /* control requests so far */
+	int64_t log_ms;		   /* when the minute began in which ... */
+	int64_t log_lines;	   /* ... so many log lines were the sandbox's doing */
+	struct progress *progress; /* NULL: nothing was drawn yet; progress.c */
+	struct question *question; /* open now; ask.c */
+	struct sending *sendings;  /* files on their way to the spool; tools_file.c */
+	struct timer *retry;	   /* back-off, start limit */
+	struct timer *limit;	   /* turn limit, then the grace after an interrupt */
 	struct timer *idle;
 	struct timer *late; /* when it fires, the chat is told that we are late */
 };
@@ -129,9 +133,18 @@ struct router {
 	struct channel_up up;
 	struct session *sessions;
 	struct session *queue, **queue_tail;
+	struct progress *drawings;  /* of all sessions */
+	struct question *questions; /* that are open */
+	char *spool;		    /* the folder of files to be sent */
+	int64_t spool_bytes;
 	struct map lanes;   /* chat id -> struct lane */
 	struct map sending; /* outbox id -> the lane that waits for its outcome */
 	struct map told;    /* chat id -> struct told */
+	struct map settings; /* group id -> struct group_settings */
+	struct map by_group; /* group id -> first of its sessions */
+	struct map refusals; /* chat id -> struct refusal */
+	struct attach *attach;
+	bool reap_armed;
 	struct settled *settled;
 	size_t n_settled, cap_settled;
 	bool settle_armed;
@@ -146,9 +159,15 @@ struct channel *router_chan_of(struct router *r, const char *name);
 
 /* inbox.c */
 void inbox_init(struct channel_up *up);
+/* Before the channels are opened; what it makes lives until inbox_close, after they are closed. */
+int inbox_open(struct router *r, struct err *e) must_check;
+void inbox_close(struct router *r);
 
 /* session.c: sandbox and states */
+/* The session, made when there is none; it lives as long as it has a sandbox or work, at least until the end of this loop turn. */
 struct session *session_get(struct router *r, const struct group_row *g, const char *key);
+/* NULL when there is none now. */
+struct session *session_find(struct router *r, int64_t group_id, const char *key);
 void session_free(struct session *s);
 /* There may be work: begins or feeds a turn, or sees to it that a sandbox comes. */
 void session_wake(struct session *s);
@@ -220,15 +239,33 @@ void notice_undelivered(struct router *r, const struct chat_row *chat, const cha
 			int64_t outbox_id, const struct err *why);
 /* Before the end: what was held back is told now. */
 void notice_flush(struct router *r);
+/* At start: the same for what a crash left. */
+int notice_recover(struct router *r, struct err *e) must_check;
 void notice_free(struct router *r);
 /* Tells the channel, after the commit, that a message is done. */
 void delivery_settled(struct router *r, int64_t chat_id, const char *platform_id, bool failed);
 
 /* progress.c */
-/* Signs of life to the chat of a session. */
+/* Signs of life to the chat of a session, as far as its group and its channel allow: typing, the agent's tools in words, the answer as far as
+ * it is known. */
 void delivery_progress(struct session *s, enum progress_kind kind, const char *text);
+/* What was shown so far has been answered: the next text begins a new draft. */
+void progress_answered(struct session *s);
+/* A draft stands in the chat that no answer has replaced yet. */
+bool progress_stands(struct session *s);
+/* The up-call of channels. */
+void progress_drafted(void *up, struct channel *c, const char *chat, const char *thread,
+		      const char *id);
+void progress_free(struct session *s);
 
 /* spool.c */
+/* Makes the folder where absent and removes what no row of the outbox names any more. */
+int spool_open(struct router *r, struct err *e) must_check;
+void spool_close(struct router *r);
+/* An empty file of ours that will hold `size` bytes; *path (the caller frees) is absolute. E_LIMIT when the spool is full. spool_release gives it up. */
+int spool_make(struct router *r, int64_t size, char **path, int *fd, struct err *e) must_check;
+/* Its name is durable from now on; its bytes are the caller's to sync. */
+int spool_keep(struct router *r, struct err *e) must_check;
 /* A file that was to be sent is not needed any more. */
 void spool_release(struct router *r, const char *path);
 

@@ -67,6 +67,7 @@ void session_free(struct session *s)
 	gateway_drop(s->r->gateway, s);
 	if (s->door)
 		door_free(s->door);
+	progress_free(s);
 	timer_free(s->retry);
 	timer_free(s->limit);
 	timer_free(s->idle);

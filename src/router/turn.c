@@ -6,10 +6,10 @@
  * answer, the outbox row, the states and the session id are one transaction. A line that the
  * agent is done with and never started is handed in again.
  */
-#include "router/impl.h"
 #include <string.h>
 #include "base/log.h"
 #include "base/str.h"
+#include "router/ask.h"
 
 #define REPLY_MAX	((size_t)256 << 10)
 #define INTERRUPT_GRACE 10000 /* ms for the agent to stop when asked */
@@ -35,6 +35,7 @@ static void free_leases(struct session *s)
 
 static void turn_ended(struct session *s)
 {
+	ask_close(s, "Closed: the turn is over.");
 	s->turn_id = 0;
 	free_leases(s);
 	timer_stop(s->limit);
@@ -153,7 +154,8 @@ static void post_reply(struct session *s, const char *result)
 				"The answer was cut: it had %zu bytes.", n);
 	} else if (n) {
 		delivery_post(s->r, &o);
-	} else if (!s->spoke) {
+	} else if (!s->spoke || progress_stands(s)) {
+		/* Also when a tool spoke: a draft must not stay as if it were the answer. */
 		delivery_notice(s->r, s->chat_id, s->group.id, s->thread, "Done, without words.");
 	}
 }
@@ -214,6 +216,7 @@ static void on_result(struct session *s, const struct agent_event *ev)
 		router_fatal(s->r, &e);
 	s->failures = 0;
 	s->spoke = false;
+	progress_answered(s);
 	close_if_done(s);
 }
 
@@ -329,4 +332,5 @@ void turn_interrupt(struct session *s, const char *words)
 	turn_control(s, "interrupt", NULL);
 	s->in_grace = true;
 	timer_start(s->limit, INTERRUPT_GRACE, 0);
+	ask_close(s, "Closed: the person asked to stop.");
 }

@@ -52,7 +52,9 @@ static const char *const agent_args[] = {
 	"Bash,Edit,Read,Write,Task,Skill,TaskStop",
 	"--strict-mcp-config",
 	"--mcp-config",
-	"{\"mcpServers\":{\"chela\":{\"type\":\"http\",\"url\":\"" DOOR_URL "/mcp\"}}}",
+	/* The timeout (ms) is above the longest that a tool of ours takes, a question to a person; unless told, it is one minute. */
+	"{\"mcpServers\":{\"chela\":{\"type\":\"http\",\"timeout\":3660000,\"url\":\"" DOOR_URL
+	"/mcp\"}}}",
 	/* Given here and not as a file: the session's folder belongs to the agent. */
 	"--settings",
 	"{\"cleanupPeriodDays\":36500,\"includeCoAuthoredBy\":false,"

@@ -34,7 +34,7 @@ static const struct {
 	 NULL, -1, 0, 0, 0},
 	{"{\"type\":\"assistant\",\"message\":{\"content\":[{\"type\":\"text\",\"text\":\"x\"},{"
 	 "\"type\":\"tool_use\",\"name\":\"Bash\",\"input\":{\"command\":\"ls\\n-l\"}}]}}",
-	 AGENT_TOOL, "Bash: ls -l", NULL, -1, 0, 0, 0},
+	 AGENT_TOOL, "Runs: ls -l", NULL, -1, 0, 0, 0},
 	{"{\"type\":\"assistant\",\"message\":{\"content\":[{\"type\":\"text\",\"text\":\"x\"}]}}",
 	 AGENT_OTHER, NULL, NULL, -1, 0, 0, 0},
 	{"{\"type\":\"result\",\"subtype\":\"success\",\"is_error\":false,\"result\":\"yes\","
@@ -102,6 +102,40 @@ static void what_is_no_object_is_refused(void **state)
 		if (agent_parse(bad[i], strlen(bad[i]), &ev, &e) == 0)
 			fail_msg("taken: %s", bad[i]);
 		assert_null(ev.root);
+	}
+}
+
+/* Each tool in words; what it works on is named short, and an argument that is not there breaks nothing. */
+static void tools_are_told_in_words(void **state)
+{
+	static const struct {
+		const char *name, *input, *words;
+	} tools[] = {
+		{"Read", "{\"file_path\":\"/workspace/a/notes.md\"}", "Reads notes.md"},
+		{"Write", "{\"file_path\":\"x\",\"content\":\"y\"}", "Writes x"},
+		{"Edit", "{\"file_path\":\"/\"}", "Changes /"},
+		{"Bash", "{}", "Runs: something"},
+		{"Bash", "{\"command\":7}", "Runs: something"},
+		{"WebSearch", "{\"query\":\"otters\"}", "Searches the web: otters"},
+		{"mcp__chela__ask_user", "{\"question\":\"?\"}", "Asks a question"},
+		{"mcp__chela__send_file", "{\"path\":\"a/b.pdf\"}", "Sends a file: b.pdf"},
+		{"mcp__other__do", "{}", "Uses other__do"},
+		{"New", "{\"description\":\"a thing\"}", "Uses New: a thing"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(tools); i++) {
+		_cleanup_free_ char *line =
+			xasprintf("{\"type\":\"assistant\",\"message\":{\"content\":[{\"type\":"
+				  "\"tool_use\",\"name\":\"%s\",\"input\":%s}]}}",
+				  tools[i].name, tools[i].input);
+		struct agent_event ev;
+		struct err e = ERR_INIT;
+
+		assert_ok(agent_parse(line, strlen(line), &ev, &e), &e);
+		assert_int_equal(ev.kind, AGENT_TOOL);
+		assert_string_equal(ev.text, tools[i].words);
+		agent_event_free(&ev);
 	}
 }
 
@@ -216,6 +250,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_kind_of_line),
 		cmocka_unit_test(what_is_no_object_is_refused),
+		cmocka_unit_test(tools_are_told_in_words),
 		cmocka_unit_test(words_are_cut_whole),
 		cmocka_unit_test(what_is_internal_is_taken_out),
 		cmocka_unit_test(a_text_of_tags_is_quick),
