@@ -3,8 +3,10 @@
 #include <stddef.h>
 #include "channels/channel.h"
 #include "channels/console.h"
+#include "channels/telegram/telegram.h"
 
 const struct channel_ops *const channel_registry[] = {
 	&console_ops,
+	&telegram_ops,
 	NULL,
 };
