@@ -4,14 +4,14 @@
  * line; what comes later goes in at once, a line each. Lines are written only after the commit that made their leases durable. Each hand-in has a fresh uuid,
  * because the agent swallows one that it has seen.
  */
-#include "router/impl.h"
 #include <string.h>
-#include <time.h>
 #include "base/log.h"
 #include "base/str.h"
+#include "router/inbox.h"
 
 #define BATCH_ROWS  200
 #define WRITE_PIECE ((size_t)64 << 10)
+#define SHOWN_MAX   2000 /* bytes of one message of the background */
 
 struct waiting {
 	int64_t id, chat_id;
@@ -23,34 +23,20 @@ struct batch {
 	size_t n;
 };
 
-/* "[Ann, 12:03Z] text": who said it, and no text can begin with a slash, which the agent would take as a command. */
-static char *with_header(const struct msg_row *m)
-{
-	char who[48];
-	struct tm tm;
-	time_t t = (time_t)(m->sent_ms / 1000);
-
-	str_copy(who, sizeof(who), m->sender[0] ? m->sender : "someone");
-	who[str_utf8_floor(who, strlen(who))] = '\0';
-	for (char *p = who; *p; p++) {
-		if ((unsigned char)*p < ' ' || strchr("[],", *p))
-			*p = ' ';
-	}
-	gmtime_r(&t, &tm);
-	return xasprintf("[%s, %02d:%02dZ] %s", who, tm.tm_hour, tm.tm_min, m->text);
-}
-
 static void collect(void *ctx, const struct msg_row *m)
 {
 	struct batch *b = ctx;
 	struct waiting *w = &b->rows[b->n++];
+	struct buf line = {0};
 
 	w->id = m->id;
 	w->chat_id = m->chat_id;
 	w->thread = xstrdup(m->thread);
-	w->platform_id = xstrdup(m->platform_id);
-	w->line = with_header(m);
-	w->len = strlen(w->line);
+	/* What is no message of the platform cannot be settled there, nor replied to. */
+	w->platform_id = xstrdup(msg_is_event(m->platform_id) ? "" : m->platform_id);
+	inbox_put_line(&line, m);
+	w->len = line.len;
+	w->line = buf_steal(&line);
 }
 
 static void batch_free(struct batch *b)
@@ -141,14 +127,26 @@ void turn_control(struct session *s, const char *subtype, const char *uuid)
 		session_drop(s, e.msg, true, s->r->o.cfg->tries);
 }
 
+/* At most SHOWN_MAX bytes of a message that is handed in as background. */
+static void put_short(struct buf *out, const struct msg_row *m)
+{
+	struct msg_row cut = *m;
+
+	if (cut.text_len > SHOWN_MAX)
+		cut.text_len = str_utf8_floor(cut.text, SHOWN_MAX);
+	inbox_put_line(out, &cut);
+	buf_puts(out, cut.text_len < m->text_len ? " [...]\n" : "\n");
+}
+
 static void add_history(void *ctx, const struct msg_row *m)
 {
-	struct buf *b = ctx;
-	const char *who = m->notice ? "server" : m->dir == MSG_OUT ? "you" : m->sender;
+	struct msg_row as = *m;
 
-	if (m->state == MSG_LEASED || m->state == MSG_PENDING)
+	if (m->state == MSG_LEASED || m->state == MSG_PENDING || m->state == MSG_FETCHING)
 		return;
-	buf_putf(b, "[%s] %.2000s\n", who, m->text);
+	if (m->dir == MSG_OUT)
+		as.sender = m->notice ? "server" : "you";
+	put_short(ctx, &as);
 }
 
 /* The agent's own memory of this conversation is lost: give it ours. */
@@ -162,6 +160,40 @@ static void put_history(struct session *s, struct buf *text)
 		router_fatal(s->r, &e);
 	buf_puts(text, "</earlier-conversation>\n");
 	s->rebuild = false;
+}
+
+struct said {
+	char *lines[CONTEXT_ROWS];
+	size_t n;
+};
+
+static void note_said(void *ctx, const struct msg_row *m)
+{
+	struct said *q = ctx;
+	struct buf b = {0};
+
+	put_short(&b, m);
+	q->lines[q->n++] = buf_steal(&b);
+}
+
+/* What was said before this message and not to the assistant, oldest first. */
+static int put_context(struct session *s, const struct waiting *w, struct buf *text, struct err *e)
+{
+	struct said q = {.n = 0};
+	int64_t since = clock_wall(s->r->o.clk) - CONTEXT_AGE_MS;
+	int rc = store_context(s->r->store, w->chat_id, s->key, w->id, since, CONTEXT_ROWS,
+			       note_said, &q, e);
+
+	if (q.n)
+		buf_puts(text, "<context note=\"said in this chat before the next message, not to "
+			       "you\">\n");
+	for (size_t i = q.n; i-- > 0;) {
+		buf_puts(text, q.lines[i]);
+		free(q.lines[i]);
+	}
+	if (q.n)
+		buf_puts(text, "</context>\n");
+	return rc;
 }
 
 static int open_turn(struct session *s, const struct waiting *first, struct err *e)
@@ -179,48 +211,62 @@ static int open_turn(struct session *s, const struct waiting *first, struct err 
 	return 0;
 }
 
+static bool of_turn(const struct session *s, const struct waiting *w)
+{
+	return w->chat_id == s->chat_id && streq(w->thread, s->thread);
+}
+
 /* The first hand-in of a turn: all that waits in this chat, as one line. */
 static int hand_in_together(struct session *s, const struct batch *b, struct err *e)
 {
-	_cleanup_(buf_free) struct buf text = {0};
-	size_t size = 0;
+	_cleanup_(buf_free) struct buf text = {0}, piece = {0};
+	bool first = true, rebuilt = s->rebuild;
 	char uuid[37];
 
 	if (open_turn(s, &b->rows[0], e) < 0)
 		return -1;
 	str_uuid4(uuid);
-	if (s->rebuild)
+	if (rebuilt)
 		put_history(s, &text);
 	for (size_t i = 0; i < b->n; i++) {
 		const struct waiting *w = &b->rows[i];
 
-		if (w->chat_id != s->chat_id || !streq(w->thread, s->thread))
+		if (!of_turn(s, w))
 			continue;
-		size += w->len + 1;
-		if (i && size > TURN_BATCH_MAX)
+		buf_reset(&piece);
+		/* The history has it already. */
+		if (!rebuilt && put_context(s, w, &piece, e) < 0)
+			return -1;
+		buf_put(&piece, w->line, w->len);
+		if (!first && text.len + piece.len > TURN_BATCH_MAX)
 			break;
 		if (lease_add(s, w, uuid, e) < 0)
 			return -1;
-		if (i)
+		if (!first)
 			buf_puts(&text, "\n");
-		buf_put(&text, w->line, w->len);
+		first = false;
+		buf_put(&text, piece.p, piece.len);
 	}
 	return agent_user_line(&s->out, uuid, text.p, text.len, e);
 }
 
-/* Messages that come during a turn: one line each, at once. */
+/* Messages that come during a turn: one line each, at once; until one waits that is for a turn of its own, which must come. */
 static int hand_in_each(struct session *s, const struct batch *b, struct err *e)
 {
 	char uuid[37];
 
 	for (size_t i = 0; i < b->n && s->out.len < TURN_BATCH_MAX; i++) {
+		_cleanup_(buf_free) struct buf piece = {0};
 		const struct waiting *w = &b->rows[i];
 
-		if (w->chat_id != s->chat_id || !streq(w->thread, s->thread))
-			continue;
+		if (!of_turn(s, w))
+			break;
+		if (put_context(s, w, &piece, e) < 0)
+			return -1;
+		buf_put(&piece, w->line, w->len);
 		str_uuid4(uuid);
 		if (lease_add(s, w, uuid, e) < 0 ||
-		    agent_user_line(&s->out, uuid, w->line, w->len, e) < 0)
+		    agent_user_line(&s->out, uuid, piece.p, piece.len, e) < 0)
 			return -1;
 	}
 	return 0;

@@ -169,6 +169,11 @@ struct session *session_get(struct router *r, const struct group_row *g, const c
 /* NULL when there is none now. */
 struct session *session_find(struct router *r, int64_t group_id, const char *key);
 void session_free(struct session *s);
+/* session_list.c */
+void session_link(struct session *s);
+void session_unlink(struct session *s);
+/* After the commit, so not under the hands of whoever made one idle: frees the sessions without a sandbox and without work. */
+void session_reap(struct router *r);
 /* There may be work: begins or feeds a turn, or sees to it that a sandbox comes. */
 void session_wake(struct session *s);
 /* Ends the sandbox; once it is gone, leases go back, counted as a try when count is set (max_tries 0: failed at once). */

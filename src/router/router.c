@@ -181,7 +181,7 @@ struct router *router_new(const struct router_opts *o, struct err *e)
 	open_gateway(r);
 	inbox_init(&r->up);
 	if (store_group_ensure(r->store, "main", true, &main_group, e) < 0 ||
-	    spool_open(r, e) < 0 || links_open(r, e) < 0 || recover(r, e) < 0 ||
+	    spool_open(r, e) < 0 || inbox_open(r, e) < 0 || links_open(r, e) < 0 || recover(r, e) < 0 ||
 	    notice_recover(r, e) < 0 || store_out_chats(r->store, kick_chat, r, e) < 0 ||
 	    wake_all(r, e) < 0 || store_commit(r->store, e) < 0) {
 		router_free(r);
@@ -211,13 +211,10 @@ void router_free(struct router *r)
 		if (store_commit(r->store, &e) < 0)
 			log_error("router", "last commit failed", "err=\"%s\"", e.msg);
 	}
-	while (r->sessions) {
-		struct session *s = r->sessions;
-
-		r->sessions = s->next;
-		session_free(s);
-	}
+	while (r->sessions)
+		session_free(r->sessions);
 	links_close(r);
+	inbox_close(r);
 	delivery_free(r);
 	notice_free(r);
 	store_forget(r->store, r);
@@ -233,6 +230,7 @@ void router_free(struct router *r)
 	warden_free(r->warden);
 	turn_hook_free(r->hook);
 	spool_close(r);
+	map_free(&r->by_group);
 	free(r);
 }
 

@@ -35,16 +35,16 @@ void session_set_state(struct session *s, enum session_state st)
 {
 	s->state = st;
 	s->since_ms = loop_now(s->r->loop);
+	if (st == SESSION_IDLE)
+		session_reap(s->r);
 }
 
 struct session *session_get(struct router *r, const struct group_row *g, const char *key)
 {
-	struct session *s;
+	struct session *s = session_find(r, g->id, key);
 
-	for (s = r->sessions; s; s = s->next) {
-		if (s->group.id == g->id && streq(s->key, key))
-			return s;
-	}
+	if (s)
+		return s;
 	s = xcalloc(1, sizeof(*s));
 	s->r = r;
 	s->group = *g;
@@ -54,17 +54,18 @@ struct session *session_get(struct router *r, const struct group_row *g, const c
 	s->limit = timer_new(r->loop, "turn limit", on_limit, s);
 	s->idle = timer_new(r->loop, "session idle", on_idle, s);
 	s->late = timer_new(r->loop, "session late", on_late, s);
+	session_link(s);
 	session_set_state(s, SESSION_IDLE);
-	s->next = r->sessions;
-	r->sessions = s;
 	return s;
 }
 
 void session_free(struct session *s)
 {
+	session_unlink(s);
 	queue_remove(s);
-	store_forget(s->r->store, s);
 	gateway_drop(s->r->gateway, s);
+	progress_free(s);
+	store_forget(s->r->store, s);
 	if (s->door)
 		door_free(s->door);
 	progress_free(s);

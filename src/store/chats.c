@@ -1,74 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Groups, chats, senders and agent sessions: who there is, and which session belongs to whom.
+ * Chats: which there are, which group each belongs to, and those that nobody linked. A stranger who can write to us can make rows here, so their
+ * number has a bound.
  */
 #include "store/impl.h"
 #include <string.h>
 #include "base/str.h"
 
-static void read_group(sqlite3_stmt *s, struct group_row *g)
+#define CHAT_COLUMNS                                                                               \
+	"SELECT c.id, coalesce(gc.group_id, 0), c.channel, c.platform_id, c.direct, c.seen_ms,"    \
+	" c.title"
+#define CHAT_TABLES " FROM chats c LEFT JOIN group_chats gc ON gc.chat_id = c.id"
+
+static void read_columns(sqlite3_stmt *s, struct chat_row *out)
 {
-	g->id = sqlite3_column_int64(s, 0);
-	str_copy(g->name, sizeof(g->name), (const char *)sqlite3_column_text(s, 1));
-	g->is_main = sqlite3_column_int(s, 2) != 0;
-}
-
-int store_group_get(struct store *st, const char *name, struct group_row *out, struct err *e)
-{
-	static const char sql[] = "SELECT id, name, is_main FROM groups WHERE name = ?1";
-	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
-	int rc;
-
-	if (!s)
-		return -1;
-	bind_text(s, 1, name);
-	rc = store_step(st, s, e);
-	if (rc < 0)
-		return -1;
-	if (rc == 0)
-		return err_set(e, E_GONE, "there is no group \"%.64s\"", name);
-	read_group(s, out);
-	return 0;
-}
-
-int store_group_ensure(struct store *st, const char *name, bool is_main, struct group_row *out,
-		       struct err *e)
-{
-	static const char sql[] =
-		"INSERT INTO groups(name, is_main, created_ms) VALUES (?1, ?2, ?3)"
-		" ON CONFLICT(name) DO NOTHING";
-	_cleanup_stmt_ sqlite3_stmt *s = NULL;
-
-	if (!str_is_name(name))
-		return err_set(e, E_INVAL,
-			       "\"%.64s\" is no group name: use a-z, 0-9, - and _, at most 64, "
-			       "beginning with a letter or digit",
-			       name);
-	s = store_write(st, sql, e);
-	if (!s)
-		return -1;
-	bind_text(s, 1, name);
-	sqlite3_bind_int(s, 2, is_main);
-	sqlite3_bind_int64(s, 3, store_now(st));
-	if (store_done(st, s, e) < 0)
-		return -1;
-	return store_group_get(st, name, out, e);
-}
-
-int store_group_each(struct store *st, group_fn *fn, void *ctx, struct err *e)
-{
-	static const char sql[] = "SELECT id, name, is_main FROM groups ORDER BY id";
-	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
-	struct group_row g;
-	int rc;
-
-	if (!s)
-		return -1;
-	while ((rc = store_step(st, s, e)) > 0) {
-		read_group(s, &g);
-		fn(ctx, &g);
-	}
-	return rc;
+	out->id = sqlite3_column_int64(s, 0);
+	out->group_id = sqlite3_column_int64(s, 1);
+	str_copy(out->channel, sizeof(out->channel), (const char *)sqlite3_column_text(s, 2));
+	str_copy(out->platform_id, sizeof(out->platform_id),
+		 (const char *)sqlite3_column_text(s, 3));
+	out->direct = sqlite3_column_int(s, 4) != 0;
+	out->seen_ms = sqlite3_column_int64(s, 5);
 }
 
 static int read_chat(struct store *st, sqlite3_stmt *s, struct chat_row *out, struct err *e)
@@ -79,21 +31,13 @@ static int read_chat(struct store *st, sqlite3_stmt *s, struct chat_row *out, st
 		return -1;
 	if (rc == 0)
 		return err_set(e, E_GONE, "there is no such chat");
-	out->id = sqlite3_column_int64(s, 0);
-	out->group_id = sqlite3_column_int64(s, 1);
-	str_copy(out->channel, sizeof(out->channel), (const char *)sqlite3_column_text(s, 2));
-	str_copy(out->platform_id, sizeof(out->platform_id),
-		 (const char *)sqlite3_column_text(s, 3));
+	read_columns(s, out);
 	return 0;
 }
 
-#define CHAT_COLUMNS                                                                               \
-	"SELECT c.id, coalesce(gc.group_id, 0), c.channel, c.platform_id FROM chats c"             \
-	" LEFT JOIN group_chats gc ON gc.chat_id = c.id"
-
 int store_chat_get(struct store *st, int64_t id, struct chat_row *out, struct err *e)
 {
-	static const char sql[] = CHAT_COLUMNS " WHERE c.id = ?1";
+	static const char sql[] = CHAT_COLUMNS CHAT_TABLES " WHERE c.id = ?1";
 	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
 
 	if (!s)
@@ -102,17 +46,26 @@ int store_chat_get(struct store *st, int64_t id, struct chat_row *out, struct er
 	return read_chat(st, s, out, e);
 }
 
-static int find_chat(struct store *st, const char *channel, const char *platform_id,
-		     struct chat_row *out, struct err *e)
+static sqlite3_stmt *find(struct store *st, const char *channel, const char *platform_id,
+			  struct err *e)
 {
-	static const char sql[] = CHAT_COLUMNS " WHERE c.channel = ?1 AND c.platform_id = ?2";
-	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
+	static const char sql[] =
+		CHAT_COLUMNS CHAT_TABLES " WHERE c.channel = ?1 AND c.platform_id = ?2";
+	sqlite3_stmt *s = store_read(st, sql, e);
 
-	if (!s)
-		return -1;
-	bind_text(s, 1, channel);
-	bind_text(s, 2, platform_id);
-	return read_chat(st, s, out, e);
+	if (s) {
+		bind_text(s, 1, channel);
+		bind_text(s, 2, platform_id);
+	}
+	return s;
+}
+
+int store_chat_find(struct store *st, const char *channel, const char *platform_id,
+		    struct chat_row *out, struct err *e)
+{
+	_cleanup_stmt_ sqlite3_stmt *s = find(st, channel, platform_id, e);
+
+	return s ? read_chat(st, s, out, e) : -1;
 }
 
 int store_chat_ensure(struct store *st, const char *channel, const char *platform_id,
@@ -124,7 +77,7 @@ int store_chat_ensure(struct store *st, const char *channel, const char *platfor
 	struct err none = ERR_INIT;
 
 	/* Read first: nearly every message comes from a chat that is known. */
-	if (find_chat(st, channel, platform_id, out, &none) == 0)
+	if (store_chat_find(st, channel, platform_id, out, &none) == 0)
 		return 0;
 	if (none.code != E_GONE) {
 		*e = none;
@@ -139,7 +92,68 @@ int store_chat_ensure(struct store *st, const char *channel, const char *platfor
 	sqlite3_bind_int64(s, 4, store_now(st));
 	if (store_done(st, s, e) < 0)
 		return -1;
-	return find_chat(st, channel, platform_id, out, e);
+	return store_chat_find(st, channel, platform_id, out, e);
+}
+
+static int describe(struct store *st, int64_t id, const char *title, bool direct, struct err *e)
+{
+	static const char sql[] =
+		"UPDATE chats SET title = iif(?2 = '', title, ?2), direct = ?3 WHERE id = ?1";
+	_cleanup_stmt_ sqlite3_stmt *s = store_write(st, sql, e);
+
+	if (!s)
+		return -1;
+	sqlite3_bind_int64(s, 1, id);
+	bind_text(s, 2, title);
+	sqlite3_bind_int(s, 3, direct);
+	return store_done(st, s, e);
+}
+
+int store_chat_seen(struct store *st, const char *channel, const char *platform_id,
+		    const char *title, bool direct, struct chat_row *out, struct err *e)
+{
+	_cleanup_stmt_ sqlite3_stmt *s = find(st, channel, platform_id, e);
+	struct err none = ERR_INIT;
+	bool same;
+
+	if (!s)
+		return -1;
+	if (read_chat(st, s, out, &none) == 0) {
+		same = out->direct == direct &&
+		       (!title[0] || streq(title, (const char *)sqlite3_column_text(s, 6)));
+		out->direct = direct;
+		return same ? 0 : describe(st, out->id, title, direct, e);
+	}
+	if (none.code != E_GONE) {
+		*e = none;
+		return -1;
+	}
+	sqlite3_reset(s); /* it is used again below */
+	if (store_chat_ensure(st, channel, platform_id, title, out, e) < 0)
+		return -1;
+	out->direct = direct;
+	return direct ? describe(st, out->id, title, direct, e) : 0;
+}
+
+int store_chat_refused(struct store *st, int64_t chat_id, int64_t n, int64_t keep, struct err *e)
+{
+	static const char count[] =
+		"UPDATE chats SET refused = refused + ?2, seen_ms = ?3 WHERE id = ?1";
+	static const char prune[] =
+		"DELETE FROM chats WHERE id IN (SELECT c.id FROM chats c WHERE c.refused > 0"
+		" AND NOT EXISTS (SELECT 1 FROM group_chats g WHERE g.chat_id = c.id)"
+		" AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.chat_id = c.id)"
+		" ORDER BY c.seen_ms DESC, c.id DESC LIMIT -1 OFFSET ?1)";
+	_cleanup_stmt_ sqlite3_stmt *s = store_write(st, count, e);
+	_cleanup_stmt_ sqlite3_stmt *p = s ? store_write(st, prune, e) : NULL;
+
+	if (!p)
+		return -1;
+	sqlite3_bind_int64(s, 1, chat_id);
+	sqlite3_bind_int64(s, 2, n);
+	sqlite3_bind_int64(s, 3, store_now(st));
+	sqlite3_bind_int64(p, 1, keep);
+	return store_done(st, s, e) < 0 ? -1 : store_done(st, p, e);
 }
 
 int store_chat_link(struct store *st, int64_t chat_id, int64_t group_id, struct err *e)
@@ -156,82 +170,61 @@ int store_chat_link(struct store *st, int64_t chat_id, int64_t group_id, struct 
 	return store_done(st, s, e);
 }
 
-int store_sender_ensure(struct store *st, const char *channel, const char *platform_id,
-			const char *name, int64_t *id, struct err *e)
+int store_chat_unlink(struct store *st, int64_t chat_id, struct err *e)
 {
-	static const char find[] =
-		"SELECT id, name FROM senders WHERE channel = ?1 AND platform_id = ?2";
-	static const char put[] =
-		"INSERT INTO senders(channel, platform_id, name) VALUES (?1, ?2, ?3)"
-		" ON CONFLICT(channel, platform_id) DO UPDATE SET name = excluded.name"
-		" RETURNING id";
-	_cleanup_stmt_ sqlite3_stmt *f = store_read(st, find, e);
-	_cleanup_stmt_ sqlite3_stmt *p = NULL;
-	int rc;
+	static const char sql[] = "DELETE FROM group_chats WHERE chat_id = ?1";
+	_cleanup_stmt_ sqlite3_stmt *s = store_write(st, sql, e);
 
-	if (!f)
+	if (!s)
 		return -1;
-	bind_text(f, 1, channel);
-	bind_text(f, 2, platform_id);
-	rc = store_step(st, f, e);
-	if (rc < 0)
-		return -1;
-	if (rc > 0 && (!name || !name[0] || streq(name, (const char *)sqlite3_column_text(f, 1)))) {
-		*id = sqlite3_column_int64(f, 0);
-		return 0;
-	}
-	p = store_write(st, put, e);
-	if (!p)
-		return -1;
-	bind_text(p, 1, channel);
-	bind_text(p, 2, platform_id);
-	bind_text(p, 3, name ? name : "");
-	rc = store_step(st, p, e);
-	if (rc <= 0)
-		return rc < 0 ? -1 : err_set(e, E_BUG, "database: no sender id came back");
-	*id = sqlite3_column_int64(p, 0);
-	return 0;
+	sqlite3_bind_int64(s, 1, chat_id);
+	return store_done(st, s, e);
 }
 
-int store_session_get(struct store *st, int64_t group_id, const char *session, char out[37],
+int store_chat_each(struct store *st, int64_t group_id, chat_info_fn *fn, void *ctx, struct err *e)
+{
+	static const char sql[] = CHAT_COLUMNS
+		", c.refused, coalesce(g.name, ''), max(c.seen_ms, coalesce((SELECT stored_ms FROM"
+		" messages m WHERE m.chat_id = c.id ORDER BY m.id DESC LIMIT 1), 0))" CHAT_TABLES
+		" LEFT JOIN groups g ON g.id = gc.group_id WHERE ?1 = 0 OR gc.group_id = ?1"
+		" ORDER BY c.channel, c.id";
+	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
+	struct chat_info c;
+	int rc;
+
+	if (!s)
+		return -1;
+	sqlite3_bind_int64(s, 1, group_id);
+	while ((rc = store_step(st, s, e)) > 0) {
+		read_columns(s, &c.chat);
+		c.title = (const char *)sqlite3_column_text(s, 6);
+		c.refused = sqlite3_column_int64(s, 7);
+		c.group = (const char *)sqlite3_column_text(s, 8);
+		c.last_ms = sqlite3_column_int64(s, 9);
+		fn(ctx, &c);
+	}
+	return rc;
+}
+
+int store_chat_newest(struct store *st, const char *channel, chat_newest_fn *fn, void *ctx,
 		      struct err *e)
 {
 	static const char sql[] =
-		"SELECT session_id FROM sessions WHERE group_id = ?1 AND session = ?2";
+		"SELECT c.platform_id, coalesce(m.platform_id, ''), coalesce(m.sent_ms, 0)"
+		" FROM chats c JOIN group_chats gc ON gc.chat_id = c.id"
+		" LEFT JOIN messages m ON m.id = (SELECT n.id FROM messages n"
+		"  WHERE n.chat_id = c.id AND n.dir = 0 AND substr(n.platform_id, 1, 6) <> '" MSG_EVENT
+		"' ORDER BY n.id DESC LIMIT 1) WHERE c.channel = ?1 ORDER BY c.id";
 	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
 	int rc;
 
 	if (!s)
 		return -1;
-	sqlite3_bind_int64(s, 1, group_id);
-	bind_text(s, 2, session);
-	rc = store_step(st, s, e);
-	if (rc < 0)
-		return -1;
-	str_copy(out, 37, rc ? (const char *)sqlite3_column_text(s, 0) : "");
-	return 0;
-}
-
-int store_session_set(struct store *st, int64_t group_id, const char *session, const char *id,
-		      struct err *e)
-{
-	static const char put[] =
-		"INSERT INTO sessions(group_id, session, session_id, started_ms)"
-		" VALUES (?1, ?2, ?3, ?4) ON CONFLICT(group_id, session) DO UPDATE"
-		" SET session_id = excluded.session_id, started_ms = excluded.started_ms"
-		" WHERE session_id <> excluded.session_id";
-	static const char del[] = "DELETE FROM sessions WHERE group_id = ?1 AND session = ?2";
-	_cleanup_stmt_ sqlite3_stmt *s = store_write(st, id[0] ? put : del, e);
-
-	if (!s)
-		return -1;
-	sqlite3_bind_int64(s, 1, group_id);
-	bind_text(s, 2, session);
-	if (id[0]) {
-		bind_text(s, 3, id);
-		sqlite3_bind_int64(s, 4, store_now(st));
-	}
-	return store_done(st, s, e);
+	bind_text(s, 1, channel);
+	while ((rc = store_step(st, s, e)) > 0)
+		fn(ctx, (const char *)sqlite3_column_text(s, 0),
+		   (const char *)sqlite3_column_text(s, 1), sqlite3_column_int64(s, 2));
+	return rc;
 }
 
 int store_main_chat(struct store *st, int64_t *chat_id, int64_t *group_id, struct err *e)

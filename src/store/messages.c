@@ -28,6 +28,7 @@ void store_read_msg(sqlite3_stmt *s, struct msg_row *m)
 	m->text_len = (size_t)sqlite3_column_bytes(s, 10);
 	m->sender = column(s, 11);
 	m->notice = sqlite3_column_int(s, 12) != 0;
+	m->session = column(s, 13);
 }
 
 int store_each_msg(struct store *st, sqlite3_stmt *s, msg_fn *fn, void *ctx, struct err *e)
@@ -95,6 +96,8 @@ int store_pending(struct store *st, int64_t group_id, const char *session, int64
 {
 	static const char sql[] = "SELECT " MSG_COLUMNS " FROM messages m WHERE m.group_id = ?1"
 				  " AND m.session = ?2 AND m.state = 1 AND m.id > ?3"
+				  " AND NOT EXISTS (SELECT 1 FROM messages f WHERE f.state = 5"
+				  "  AND f.chat_id = m.chat_id AND f.id < m.id)"
 				  " ORDER BY m.id LIMIT ?4";
 	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
 
@@ -125,9 +128,9 @@ int store_history(struct store *st, int64_t chat_id, int64_t after, int64_t limi
 		  void *ctx, struct err *e)
 {
 	static const char from[] = "SELECT " MSG_COLUMNS " FROM messages m WHERE m.chat_id = ?1"
-				   " AND m.id > ?2 ORDER BY m.id LIMIT ?3";
+				   " AND m.id > ?2 AND m.state <> 6 ORDER BY m.id LIMIT ?3";
 	static const char tail[] = "SELECT " MSG_COLUMNS " FROM messages m WHERE m.id IN"
-				   " (SELECT id FROM messages WHERE chat_id = ?1"
+				   " (SELECT id FROM messages WHERE chat_id = ?1 AND state <> 6"
 				   "  ORDER BY id DESC LIMIT -?2) ORDER BY m.id LIMIT ?3";
 	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, after < 0 ? tail : from, e);
 
@@ -173,8 +176,10 @@ int store_message_counts(struct store *st, int64_t group_id, int64_t by_state[5]
 	while ((rc = store_step(st, s, e)) > 0) {
 		int state = sqlite3_column_int(s, 0);
 
+		if (state == MSG_FETCHING)
+			state = MSG_PENDING;
 		if (state >= 0 && state < 5)
-			by_state[state] = sqlite3_column_int64(s, 1);
+			by_state[state] += sqlite3_column_int64(s, 1);
 	}
 	return rc;
 }

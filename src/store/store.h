@@ -16,6 +16,7 @@
 #define CHELA_STORE_STORE_H
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/mem.h"
@@ -57,12 +58,20 @@ int store_group_ensure(struct store *st, const char *name, bool is_main, struct 
 /* E_GONE when there is none. */
 int store_group_get(struct store *st, const char *name, struct group_row *out,
 		    struct err *e) must_check;
+/* The same by id. */
+int store_group_at(struct store *st, int64_t id, struct group_row *out, struct err *e) must_check;
 typedef void group_fn(void *ctx, const struct group_row *g);
 int store_group_each(struct store *st, group_fn *fn, void *ctx, struct err *e) must_check;
+/* The group's settings as a JSON object; the caller frees *json. E_GONE when there is no such group. */
+int store_group_settings(struct store *st, int64_t group_id, char **json, struct err *e) must_check;
+int store_group_settings_set(struct store *st, int64_t group_id, const char *json,
+			     struct err *e) must_check;
 
 struct chat_row {
 	int64_t id;
 	int64_t group_id; /* 0 = the chat belongs to no group */
+	int64_t seen_ms;  /* when it was last refused */
+	bool direct;	  /* one person with the assistant */
 	char channel[32];
 	char platform_id[128];
 };
@@ -70,14 +79,40 @@ int store_chat_ensure(struct store *st, const char *channel, const char *platfor
 		      const char *title, struct chat_row *out, struct err *e) must_check;
 int store_chat_get(struct store *st, int64_t id, struct chat_row *out, struct err *e) must_check;
 int store_chat_link(struct store *st, int64_t chat_id, int64_t group_id, struct err *e) must_check;
+int store_chat_unlink(struct store *st, int64_t chat_id, struct err *e) must_check;
+/* E_GONE when there is none. */
+int store_chat_find(struct store *st, const char *channel, const char *platform_id,
+		    struct chat_row *out, struct err *e) must_check;
+/* As store_chat_ensure, and what the platform says of it now is kept: the title (unless "") and whether it is direct. */
+int store_chat_seen(struct store *st, const char *channel, const char *platform_id,
+		    const char *title, bool direct, struct chat_row *out, struct err *e) must_check;
+/* n more messages of it were refused. Of chats that nobody ever linked, only the `keep` newest stay. */
+int store_chat_refused(struct store *st, int64_t chat_id, int64_t n, int64_t keep,
+		       struct err *e) must_check;
+struct chat_info { /* strings are borrowed for the call */
+	struct chat_row chat;
+	const char *title, *group; /* group "" = none */
+	int64_t refused, last_ms;  /* last_ms: of the newest message, taken or refused; 0 = never */
+};
+typedef void chat_info_fn(void *ctx, const struct chat_info *c);
+/* All chats, or those of one group; by channel and id. */
+int store_chat_each(struct store *st, int64_t group_id, chat_info_fn *fn, void *ctx,
+		    struct err *e) must_check;
+/* Each chat of a channel that belongs to a group, with the platform's id and time of the newest message that came in ("" and 0:
+ * none yet). */
+typedef void chat_newest_fn(void *ctx, const char *platform_id, const char *last_id,
+			    int64_t last_ms);
+int store_chat_newest(struct store *st, const char *channel, chat_newest_fn *fn, void *ctx,
+		      struct err *e) must_check;
 /* The chat in which the operator is told things: the main group's newest outside the console, else the console's; 0 = none yet. */
 int store_main_chat(struct store *st, int64_t *chat_id, int64_t *group_id,
 		    struct err *e) must_check;
 /* The platform gave a chat a new id. *from: the chat's row, 0 = not known; *to: the row that has the new id now, which may be the same. */
 int store_chat_move(struct store *st, const char *channel, const char *id, const char *new_id,
 		    int64_t *from, int64_t *to, struct err *e) must_check;
+/* name and alt (a second identity of the same person): kept up to date unless "". */
 int store_sender_ensure(struct store *st, const char *channel, const char *platform_id,
-			const char *name, int64_t *id, struct err *e) must_check;
+			const char *name, const char *alt, int64_t *id, struct err *e) must_check;
 
 /* --- messages ----------------------------------------------------------------------------- */
 
@@ -87,6 +122,8 @@ enum msg_state {
 	MSG_LEASED = 2,	  /* handed to the agent in a running turn */
 	MSG_ANSWERED = 3, /* its turn's answer is in the outbox */
 	MSG_FAILED = 4,	  /* given up; a notice is in the outbox */
+	MSG_FETCHING = 5, /* waits for its files; later messages of its chat wait behind it */
+	MSG_GONE = 6,	  /* nobody sees it: taken back in time, or the mark of an event that is done */
 };
 enum msg_dir {
 	MSG_IN = 0,
@@ -106,6 +143,13 @@ struct msg_new {
 /* Inserts; a known platform id sets *dup and the old row's id and changes nothing. */
 int store_message_in(struct store *st, const struct msg_new *m, int64_t *id, bool *dup,
 		     struct err *e) must_check;
+/* Stands before the platform id of a row that is no message of the platform, such as an edit or a reaction: such an id is for dedup
+ * only. */
+#define MSG_EVENT "event:"
+static inline bool msg_is_event(const char *platform_id)
+{
+	return strncmp(platform_id, MSG_EVENT, sizeof(MSG_EVENT) - 1) == 0;
+}
 
 struct msg_row { /* strings are borrowed for the call */
 	int64_t id, chat_id, group_id, turn_id;
@@ -115,9 +159,11 @@ struct msg_row { /* strings are borrowed for the call */
 	const char *thread, *platform_id, *text, *sender;
 	bool notice; /* ours, not the agent's */
 	size_t text_len;
+	const char *session;
 };
 typedef void msg_fn(void *ctx, const struct msg_row *m);
-/* Pending messages of a group's session with id > after, oldest first, at most limit. */
+/* Pending messages of a group's session with id > after, oldest first, at most limit; none behind one of the same chat that waits for its
+ * files. */
 int store_pending(struct store *st, int64_t group_id, const char *session, int64_t after,
 		  int64_t limit, msg_fn *fn, void *ctx, struct err *e) must_check;
 /* (group, session) pairs that have pending messages, by the oldest message. */
@@ -137,7 +183,24 @@ int store_message_author(struct store *st, int64_t id, char out[128], struct err
  * occur; "quoted phrases" work); operators are taken as words. */
 int store_search(struct store *st, int64_t group_id, const char *query, int64_t limit, msg_fn *fn,
 		 void *ctx, struct err *e) must_check;
-/* Counts by state over a group (0 = all). */
+/* The newest row of a chat, in either direction, that has this platform id; also by the id of a later part of a message of ours (the
+ * last few thousand parts). E_GONE when there is none. */
+int store_message_find(struct store *st, int64_t chat_id, const char *platform_id, msg_fn *fn,
+		       void *ctx, struct err *e) must_check;
+/* From one state to another; *moved is false when it was not in the first. */
+int store_message_move(struct store *st, int64_t id, enum msg_state from, enum msg_state to,
+		       bool *moved, struct err *e) must_check;
+/* What was said in a session's chat before a message and after the message before it that is to be answered (MSG_CONTEXT, not older than
+ * since_ms), newest first, at most limit. */
+int store_context(struct store *st, int64_t chat_id, const char *session, int64_t before,
+		  int64_t since_ms, int64_t limit, msg_fn *fn, void *ctx, struct err *e) must_check;
+/* Whether the assistant has said something in this thread of the chat (among its last few thousand messages). */
+int store_spoke_in(struct store *st, int64_t chat_id, const char *thread, bool *yes,
+		   struct err *e) must_check;
+/* Messages of a channel's chats that wait for their files, oldest first. */
+int store_fetching(struct store *st, const char *channel, msg_fn *fn, void *ctx,
+		   struct err *e) must_check;
+/* Counts by state over a group (0 = all); what waits for its files counts as pending. */
 int store_message_counts(struct store *st, int64_t group_id, int64_t by_state[5],
 			 struct err *e) must_check;
 
@@ -155,7 +218,7 @@ int store_unlease(struct store *st, int64_t turn_id, int64_t msg_id, struct err 
  * reached, to failed; fn is told of each failed one (it queues the notice). error "" = ended well. */
 int store_turn_close(struct store *st, int64_t turn_id, const char *error, bool count_try,
 		     int64_t max_tries, msg_fn *failed, void *ctx, struct err *e) must_check;
-/* Fails every pending message of a session at once, for E_PERM-like reasons; fn as above. */
+/* Fails every message of a session that waits, also for its files, at once, for E_PERM-like reasons; fn as above. */
 int store_fail_pending(struct store *st, int64_t group_id, const char *session, msg_fn *failed,
 		       void *ctx, struct err *e) must_check;
 /* At start: closes the turns that a crash left open, as store_turn_close does. */
@@ -264,6 +327,31 @@ int store_draft_get(struct store *st, int64_t chat_id, const char *thread, char 
 /* by_state: enum out_state; [5] counts what waits or went out marked as a possible repeat. */
 int store_out_counts(struct store *st, int64_t by_state[6], struct err *e) must_check;
 
+/* --- files that came with messages -------------------------------------------------------- */
+
+enum file_state {
+	FILE_WANTED = 0, /* not fetched (yet) */
+	FILE_SAVED = 1,	 /* path: where, below the group's folder */
+	FILE_FAILED = 2	 /* note: why */
+};
+struct file_row { /* strings are borrowed for the call */
+	int64_t id, message_id;
+	int64_t size; /* -1 = unknown */
+	const char *name, *mime, *ref;
+	bool voice;
+	enum file_state state;
+	const char *path;
+	const char *note; /* FILE_SAVED of a voice: its words, or "!" and why there are none */
+};
+/* Only message_id, name, mime, ref, size and voice are read. */
+int store_file_add(struct store *st, const struct file_row *f, struct err *e) must_check;
+typedef void file_fn(void *ctx, const struct file_row *f);
+/* Of one message, in order. */
+int store_files(struct store *st, int64_t message_id, file_fn *fn, void *ctx,
+		struct err *e) must_check;
+/* The outcome: state, path, note, mime and size of f->id. */
+int store_file_done(struct store *st, const struct file_row *f, struct err *e) must_check;
+
 /* --- agent sessions ----------------------------------------------------------------------- */
 
 /* The agent's own id of a group's session; "" when there is none. */
@@ -272,5 +360,14 @@ int store_session_get(struct store *st, int64_t group_id, const char *session, c
 /* "" forgets it. */
 int store_session_set(struct store *st, int64_t group_id, const char *session, const char *id,
 		      struct err *e) must_check;
+
+/* --- small facts ---------------------------------------------------------------------------- */
+
+/* value NULL removes. */
+int store_setting_set(struct store *st, const char *key, const char *value,
+		      struct err *e) must_check;
+typedef void setting_row_fn(void *ctx, const char *key, const char *value);
+int store_settings_each(struct store *st, const char *prefix, setting_row_fn *fn, void *ctx,
+			struct err *e) must_check;
 
 #endif

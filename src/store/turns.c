@@ -128,17 +128,29 @@ int store_turn_close(struct store *st, int64_t turn_id, const char *error, bool 
 int store_fail_pending(struct store *st, int64_t group_id, const char *session, msg_fn *failed,
 		       void *ctx, struct err *e)
 {
-	static const char sql[] =
+	/* Two conditions, for each has an index of its own. */
+	static const char list[] =
+		"SELECT " MSG_COLUMNS " FROM messages m WHERE m.id IN (SELECT id FROM messages"
+		"  WHERE group_id = ?1 AND session = ?2 AND state = 1 UNION ALL SELECT id FROM messages"
+		"  WHERE state = 5 AND group_id = ?1 AND session = ?2) ORDER BY m.id";
+	static const char ready[] =
 		"UPDATE messages SET state = 4 WHERE group_id = ?1 AND session = ?2 AND state = 1";
-	_cleanup_stmt_ sqlite3_stmt *s = store_write(st, sql, e);
+	static const char fetching[] =
+		"UPDATE messages SET state = 4 WHERE state = 5 AND group_id = ?1 AND session = ?2";
+	_cleanup_stmt_ sqlite3_stmt *l = store_read(st, list, e);
+	_cleanup_stmt_ sqlite3_stmt *r = l ? store_write(st, ready, e) : NULL;
+	_cleanup_stmt_ sqlite3_stmt *f = r ? store_write(st, fetching, e) : NULL;
+	sqlite3_stmt *const all[] = {l, r, f};
 
-	if (!s)
+	if (!f)
 		return -1;
-	if (store_pending(st, group_id, session, 0, INT64_MAX, failed, ctx, e) < 0)
+	for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+		sqlite3_bind_int64(all[i], 1, group_id);
+		bind_text(all[i], 2, session);
+	}
+	if (store_each_msg(st, l, failed, ctx, e) < 0 || store_done(st, r, e) < 0)
 		return -1;
-	sqlite3_bind_int64(s, 1, group_id);
-	bind_text(s, 2, session);
-	return store_done(st, s, e);
+	return store_done(st, f, e);
 }
 
 int store_recover(struct store *st, int64_t max_tries, msg_fn *failed, void *ctx, struct err *e)

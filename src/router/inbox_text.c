@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The words in which messages are handed to the agent. Pure. It exists because people write what they like: no text of a message may pass
+ * for another person's message, nor end the context that it stands in.
+ */
+#include <ctype.h>
+#include <string.h>
+#include <time.h>
+#include "base/str.h"
+#include "router/inbox.h"
+
+#define QUOTE_BYTES 280
+#define QUOTE_LINES 5
+
+/* FNV-1a: for keys that are too long. Threads are named by the platform, not by people. */
+static uint64_t hash_of(const char *s)
+{
+	uint64_t h = 0xcbf29ce484222325ull;
+
+	for (; *s; s++)
+		h = (h ^ (unsigned char)*s) * 0x100000001b3ull;
+	return h;
+}
+
+void inbox_session_key(const struct group_settings *set, int64_t chat_id, const char *thread,
+		       char out[65])
+{
+	out[0] = '\0';
+	if (set->sessions != SESSIONS_THREAD)
+		return;
+	if (snprintf(out, 65, "%lld.%s", (long long)chat_id, thread) >= 65)
+		snprintf(out, 65, "%lld.%.20s#%016llx", (long long)chat_id, thread,
+			 (unsigned long long)hash_of(thread));
+}
+
+/* --- quotes ------------------------------------------------------------------------------- */
+
+void inbox_put_quote(struct buf *out, const char *quote)
+{
+	size_t n = strlen(quote), cut = n;
+	const char *p = quote, *end;
+	int lines = 0;
+
+	if (cut > QUOTE_BYTES)
+		cut = str_utf8_floor(quote, QUOTE_BYTES);
+	end = quote + cut;
+	for (; p < end && lines < QUOTE_LINES; lines++) {
+		size_t len = strcspn(p, "\r\n");
+
+		if (len > (size_t)(end - p))
+			len = (size_t)(end - p);
+		if (strspn(p, " \t") < len)
+			buf_putf(out, "> %.*s\n", (int)len, p);
+		p += len;
+		p += p < end;
+	}
+	if (!lines || !out->len)
+		return;
+	if (p < end || cut < n) {
+		out->len--; /* the newline */
+		buf_puts(out, " …\n");
+	}
+	buf_puts(out, "\n");
+}
+
+size_t inbox_quote_len(const char *text)
+{
+	const char *p = text;
+
+	while (str_starts(p, "> ")) {
+		p += strcspn(p, "\n");
+		p += *p == '\n';
+	}
+	return p > text && *p == '\n' ? (size_t)(p + 1 - text) : 0;
+}
+
+/* --- what could pass for something else --------------------------------------------------- */
+
+/* "[...,  12:03Z]" at p, which is the start of a line or only blanks after it. */
+static bool like_head(const char *p, const char *end)
+{
+	const char *stop = end - p > 96 ? p + 96 : end;
+
+	if (p >= end || *p != '[')
+		return false;
+	for (p++; p + 8 <= stop && *p != '\n' && *p != '\r'; p++) {
+		if (p[0] == ',' && isdigit((unsigned char)p[2]) && isdigit((unsigned char)p[3]) &&
+		    p[4] == ':' && isdigit((unsigned char)p[5]) && isdigit((unsigned char)p[6]) &&
+		    (p[7] == 'Z' || p[7] == 'z'))
+			return true;
+	}
+	return false;
+}
+
+/* A tag that we put around what is not a message. */
+static bool like_tag(const char *p, const char *end)
+{
+	static const char *const names[] = {"context", "earlier-conversation", NULL};
+
+	if (p >= end || *p++ != '<')
+		return false;
+	while (p < end && (*p == '/' || *p == ' ' || *p == '\t'))
+		p++;
+	for (int i = 0; names[i]; i++) {
+		size_t n = strlen(names[i]);
+
+		if ((size_t)(end - p) >= n && strncasecmp(p, names[i], n) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* The text, with a backslash before what could pass for a head or a tag of ours. */
+static void put_defused(struct buf *out, const char *text, size_t n)
+{
+	const char *p = text, *done = text, *end = text + n;
+	bool at_start = false; /* the first line stands behind our own head */
+
+	for (; p < end; p++) {
+		if ((at_start && like_head(p, end)) || like_tag(p, end)) {
+			buf_put(out, done, (size_t)(p - done));
+			buf_puts(out, "\\");
+			done = p;
+		}
+		at_start = *p == '\n' || *p == '\r' || (at_start && (*p == ' ' || *p == '\t'));
+	}
+	buf_put(out, done, (size_t)(end - done));
+}
+
+void inbox_put_line(struct buf *out, const struct msg_row *m)
+{
+	char who[48];
+	struct tm tm;
+	time_t t = (time_t)(m->sent_ms / 1000);
+
+	/* Nothing that a person writes can begin with a slash, which the agent would take as a command. */
+	str_copy(who, sizeof(who), m->sender[0] ? m->sender : "someone");
+	who[str_utf8_floor(who, strlen(who))] = '\0';
+	for (char *p = who; *p; p++) {
+		if ((unsigned char)*p < ' ' || strchr("[]<>,", *p))
+			*p = ' ';
+	}
+	gmtime_r(&t, &tm);
+	buf_putf(out, "[%s, %02d:%02dZ]%s", who, tm.tm_hour, tm.tm_min,
+		 inbox_quote_len(m->text) ? "\n" : " ");
+	put_defused(out, m->text, m->text_len);
+}

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * What can be set for one group (`chela groups set`), kept as JSON in the store and cached; and the section `files` of the
+ * configuration, which is the router's own. Everything has a default; a wrong word is refused with the words that are allowed.
+ */
+#ifndef CHELA_ROUTER_SETTINGS_H
+#define CHELA_ROUTER_SETTINGS_H
+#include <stdbool.h>
+#include <stdint.h>
+#include "base/err.h"
+#include "base/mem.h"
+#include "policy/config.h"
+
+struct router;
+
+enum trigger_rule {
+	TRIGGER_MENTION, /* only what is addressed to the assistant wakes it; the rest is context */
+	TRIGGER_ALWAYS
+};
+enum session_rule {
+	SESSIONS_CHAT,	/* one agent session for the whole group */
+	SESSIONS_THREAD /* each thread of a chat has a session of its own */
+};
+struct group_settings {
+	enum trigger_rule trigger;
+	enum session_rule sessions;
+	bool typing; /* show that work goes on */
+	bool drafts; /* show the answer while it is made */
+	bool tools;  /* show what the agent does, in words */
+};
+
+/* Of one group; never NULL. Borrowed until the next settings_set or settings_free. */
+const struct group_settings *settings_get(struct router *r, int64_t group_id);
+/* Writes in the open transaction. E_INVAL with the allowed words. */
+int settings_set(struct router *r, int64_t group_id, const char *key, const char *value,
+		 struct err *e) must_check;
+/* Each setting in order, in words. choices: "mention or always". */
+typedef void setting_fn(void *ctx, const char *key, const char *value, const char *choices);
+void settings_each(const struct group_settings *g, setting_fn *fn, void *ctx);
+/* Drops the cache. */
+void settings_free(struct router *r);
+
+/* files: of the configuration. */
+struct files_settings {
+	int64_t max_in; /* bytes of one incoming file */
+	char **transcribe; /* command and arguments, NULL-ended; NULL = none. "{}" stands for the file */
+};
+/* Strict, as config_load. Free with files_settings_free. */
+int files_settings_load(const struct config *cfg, struct files_settings *out,
+			struct err *e) must_check;
+void files_settings_free(struct files_settings *f);
+
+#endif

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Groups with their settings, senders and agent sessions: who there is, and which session belongs to whom.
+ */
+#include "store/impl.h"
+#include <string.h>
+#include "base/str.h"
+
+static void read_group(sqlite3_stmt *s, struct group_row *g)
+{
+	g->id = sqlite3_column_int64(s, 0);
+	str_copy(g->name, sizeof(g->name), (const char *)sqlite3_column_text(s, 1));
+	g->is_main = sqlite3_column_int(s, 2) != 0;
+}
+
+int store_group_get(struct store *st, const char *name, struct group_row *out, struct err *e)
+{
+	static const char sql[] = "SELECT id, name, is_main FROM groups WHERE name = ?1";
+	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
+	int rc;
+
+	if (!s)
+		return -1;
+	bind_text(s, 1, name);
+	rc = store_step(st, s, e);
+	if (rc < 0)
+		return -1;
+	if (rc == 0)
+		return err_set(e, E_GONE, "there is no group \"%.64s\"", name);
+	read_group(s, out);
+	return 0;
+}
+
+int store_group_at(struct store *st, int64_t id, struct group_row *out, struct err *e)
+{
+	static const char sql[] = "SELECT id, name, is_main FROM groups WHERE id = ?1";
+	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
+	int rc;
+
+	if (!s)
+		return -1;
+	sqlite3_bind_int64(s, 1, id);
+	rc = store_step(st, s, e);
+	if (rc < 0)
+		return -1;
+	if (rc == 0)
+		return err_set(e, E_GONE, "there is no group %lld", (long long)id);
+	read_group(s, out);
+	return 0;
+}
+
+int store_group_ensure(struct store *st, const char *name, bool is_main, struct group_row *out,
+		       struct err *e)
+{
+	static const char sql[] =
+		"INSERT INTO groups(name, is_main, created_ms) VALUES (?1, ?2, ?3)"
+		" ON CONFLICT(name) DO NOTHING";
+	_cleanup_stmt_ sqlite3_stmt *s = NULL;
+
+	if (!str_is_name(name))
+		return err_set(e, E_INVAL,
+			       "\"%.64s\" is no group name: use a-z, 0-9, - and _, at most 64, "
+			       "beginning with a letter or digit",
+			       name);
+	s = store_write(st, sql, e);
+	if (!s)
+		return -1;
+	bind_text(s, 1, name);
+	sqlite3_bind_int(s, 2, is_main);
+	sqlite3_bind_int64(s, 3, store_now(st));
+	if (store_done(st, s, e) < 0)
+		return -1;
+	return store_group_get(st, name, out, e);
+}
+
+int store_group_each(struct store *st, group_fn *fn, void *ctx, struct err *e)
+{
+	static const char sql[] = "SELECT id, name, is_main FROM groups ORDER BY id";
+	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
+	struct group_row g;
+	int rc;
+
+	if (!s)
+		return -1;
+	while ((rc = store_step(st, s, e)) > 0) {
+		read_group(s, &g);
+		fn(ctx, &g);
+	}
+	return rc;
+}
+
+int store_group_settings(struct store *st, int64_t group_id, char **json, struct err *e)
+{
+	static const char sql[] = "SELECT settings FROM groups WHERE id = ?1";
+	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
+	int rc;
+
+	if (!s)
+		return -1;
+	sqlite3_bind_int64(s, 1, group_id);
+	rc = store_step(st, s, e);
+	if (rc < 0)
+		return -1;
+	if (rc == 0)
+		return err_set(e, E_GONE, "there is no group %lld", (long long)group_id);
+	*json = xstrdup((const char *)sqlite3_column_text(s, 0));
+	return 0;
+}
+
+int store_group_settings_set(struct store *st, int64_t group_id, const char *json, struct err *e)
+{
+	static const char sql[] = "UPDATE groups SET settings = ?2 WHERE id = ?1";
+	_cleanup_stmt_ sqlite3_stmt *s = store_write(st, sql, e);
+
+	if (!s)
+		return -1;
+	sqlite3_bind_int64(s, 1, group_id);
+	bind_text(s, 2, json);
+	if (store_done(st, s, e) < 0)
+		return -1;
+	if (sqlite3_changes(st->db) != 1)
+		return err_set(e, E_GONE, "there is no group %lld", (long long)group_id);
+	return 0;
+}
+
+/* Whether what is known of a sender differs from what the platform says now. */
+static bool is_news(const char *now, sqlite3_stmt *s, int col)
+{
+	return now && now[0] && !streq(now, (const char *)sqlite3_column_text(s, col));
+}
+
+int store_sender_ensure(struct store *st, const char *channel, const char *platform_id,
+			const char *name, const char *alt, int64_t *id, struct err *e)
+{
+	static const char find[] =
+		"SELECT id, name, alt FROM senders WHERE channel = ?1 AND platform_id = ?2";
+	static const char put[] =
+		"INSERT INTO senders(channel, platform_id, name, alt) VALUES (?1, ?2, ?3, ?4)"
+		" ON CONFLICT(channel, platform_id) DO UPDATE SET"
+		" name = iif(excluded.name = '', name, excluded.name),"
+		" alt = iif(excluded.alt = '', alt, excluded.alt) RETURNING id";
+	_cleanup_stmt_ sqlite3_stmt *f = store_read(st, find, e);
+	_cleanup_stmt_ sqlite3_stmt *p = NULL;
+	int rc;
+
+	if (!f)
+		return -1;
+	bind_text(f, 1, channel);
+	bind_text(f, 2, platform_id);
+	rc = store_step(st, f, e);
+	if (rc < 0)
+		return -1;
+	if (rc > 0 && !is_news(name, f, 1) && !is_news(alt, f, 2)) {
+		*id = sqlite3_column_int64(f, 0);
+		return 0;
+	}
+	p = store_write(st, put, e);
+	if (!p)
+		return -1;
+	bind_text(p, 1, channel);
+	bind_text(p, 2, platform_id);
+	bind_text(p, 3, name ? name : "");
+	bind_text(p, 4, alt ? alt : "");
+	rc = store_step(st, p, e);
+	if (rc <= 0)
+		return rc < 0 ? -1 : err_set(e, E_BUG, "database: no sender id came back");
+	*id = sqlite3_column_int64(p, 0);
+	return 0;
+}
+
+int store_session_get(struct store *st, int64_t group_id, const char *session, char out[37],
+		      struct err *e)
+{
+	static const char sql[] =
+		"SELECT session_id FROM sessions WHERE group_id = ?1 AND session = ?2";
+	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
+	int rc;
+
+	if (!s)
+		return -1;
+	sqlite3_bind_int64(s, 1, group_id);
+	bind_text(s, 2, session);
+	rc = store_step(st, s, e);
+	if (rc < 0)
+		return -1;
+	str_copy(out, 37, rc ? (const char *)sqlite3_column_text(s, 0) : "");
+	return 0;
+}
+
+int store_session_set(struct store *st, int64_t group_id, const char *session, const char *id,
+		      struct err *e)
+{
+	static const char put[] =
+		"INSERT INTO sessions(group_id, session, session_id, started_ms)"
+		" VALUES (?1, ?2, ?3, ?4) ON CONFLICT(group_id, session) DO UPDATE"
+		" SET session_id = excluded.session_id, started_ms = excluded.started_ms"
+		" WHERE session_id <> excluded.session_id";
+	static const char del[] = "DELETE FROM sessions WHERE group_id = ?1 AND session = ?2";
+	_cleanup_stmt_ sqlite3_stmt *s = store_write(st, id[0] ? put : del, e);
+
+	if (!s)
+		return -1;
+	sqlite3_bind_int64(s, 1, group_id);
+	bind_text(s, 2, session);
+	if (id[0]) {
+		bind_text(s, 3, id);
+		sqlite3_bind_int64(s, 4, store_now(st));
+	}
+	return store_done(st, s, e);
+}
