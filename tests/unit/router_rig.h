@@ -410,8 +410,10 @@ static void house_stop(struct house *h)
 		}
 		nghttp2_session_del(b->r->cl);
 		buf_free(&b->r->tx);
-		buf_free(&b->r->ps[0].got);
-		buf_free(&b->r->ps[0].send);
+		for (int k = 0; k < b->r->n_ps; k++) {
+			buf_free(&b->r->ps[k].got);
+			buf_free(&b->r->ps[k].send);
+		}
 		for (int k = 0; k < b->n_lines; k++)
 			free(b->lines[k].text);
 		buf_free(&b->in.buf);

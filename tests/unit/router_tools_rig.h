@@ -61,6 +61,7 @@ static void plat_connect(struct channel *c)
 static void plat_close(struct channel *c)
 {
 	(void)c;
+	platform.chan = NULL;
 }
 
 /* The platform has it; its id there is p<n>, counted from 1. */
@@ -72,7 +73,8 @@ static void delivered(int i)
 	snprintf(id, sizeof(id), "p%d", i + 1);
 	if (p->target[0])
 		str_copy(id, sizeof(id), p->target);
-	channel_on_sent(platform.chan, p->id, &(struct sent){.platform_id = id});
+	if (platform.chan)
+		channel_on_sent(platform.chan, p->id, &(struct sent){.platform_id = id});
 }
 
 static void deliver_later(void *ctx)
