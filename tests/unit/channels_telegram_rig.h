@@ -422,4 +422,16 @@ static inline void say(struct world *w, const struct outbound *o)
 	assert_ok(telegram_ops.send(&w->c, &full, &e), &e);
 }
 
+static inline char *make_file(struct world *w, const char *name, size_t n)
+{
+	char *path = xasprintf("%s/%s", w->f->dir, name);
+	FILE *f = fopen(path, "w");
+
+	assert_non_null(f);
+	for (size_t i = 0; i < n; i++)
+		fputc('a' + (int)(i % 26), f);
+	fclose(f);
+	return path;
+}
+
 #endif
