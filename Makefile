@@ -163,6 +163,17 @@ run: ## install what is missing, build, and chat with the agent
 	@$(MAKE) -s --no-print-directory image all </dev/null
 	@if [ -t 0 ]; then set -m; fi; build/release/chela chat --serve main
 
+# A fake platform with a page to type in, and a server that is set up for it (tests/fakes/demo.py).
+DEMOS := demo-slack demo-telegram demo-whatsapp
+.PHONY: $(DEMOS)
+demo-slack: ## play with a faked Slack: a page to type in, and a server for it
+demo-telegram: ## the same with Telegram
+demo-whatsapp: ## the same with WhatsApp
+$(DEMOS): demo-%:
+	@container/setup.sh build run check </dev/null
+	@$(MAKE) -s --no-print-directory image all </dev/null
+	@exec $(PYTHON) tests/fakes/demo.py $* </dev/null
+
 ## Prove
 check: ## everything: lint, units, corpora, sanitizers, valgrind, e2e; ends with one line of counts
 	@container/setup.sh build run check </dev/null
@@ -270,6 +281,6 @@ clean: ## remove build/
 
 help: ## this list
 	@awk -F ':.*## ' '/^## /{printf "\n%s\n", substr($$0, 4)} \
-		/^[a-z0-9]+:.*## /{printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+		/^[a-z0-9-]+:.*## /{printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 -include $(shell [ -d $(B) ] && find $(B) -name '*.d')

@@ -68,6 +68,7 @@ METHODS = {
     "users.info": Method("user! include_locale:bool", body="form", tier=100, get=True),
     "reactions.add": Method("channel! name! timestamp!:ts"),
     "reactions.remove": Method("channel! name! timestamp!:ts"),
+    "reactions.get": Method("channel! timestamp!:ts full:bool", body="form", get=True),
     "files.getUploadURLExternal": Method("filename! length!:int alt_txt snippet_type",
                                          body="form", tier=100, get=True),
     "files.completeUploadExternal": Method("files!:list channel_id channels thread_ts:ts "

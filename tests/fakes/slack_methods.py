@@ -277,6 +277,10 @@ class Methods:
             raise Error("no_reaction")
         return {}
 
+    def do_reactions_get(self, args):
+        m = self.mine(args, "timestamp")
+        return {"type": "message", "channel": m.chat, "message": self.native(m)}
+
     # ---- files
 
     def do_files_getUploadURLExternal(self, args):

@@ -364,6 +364,29 @@ def test_control_is_guarded_and_strict(fake):
     assert not fake.call("wait", chat=GENERAL, timeout=0.1)["ok"]
 
 
+def test_the_page_and_what_it_is_told(fake):
+    async def look(bot):
+        root, _, query = fake.hello["page"].partition("?")
+        async with bot.http.get(fake.hello["page"]) as r:
+            assert r.status == 200 and "<html" in await r.text()
+        async with bot.http.get(root) as r:
+            assert r.status == 403
+        async with bot.http.get(f"{root}events?{query}") as r:
+            async def event():
+                kind = (await r.content.readline()).decode().removeprefix("event: ").strip()
+                data = (await r.content.readline()).decode().removeprefix("data: ")
+                assert await r.content.readline() == b"\n"
+                return kind, json.loads(data)
+            kind, world = await event()
+            assert kind == "world" and GENERAL in [c["id"] for c in world["chats"]]
+            assert world["users"][ALICE] == "alice"
+            await bot.ok("chat.postMessage", channel=GENERAL, text="&lt;b&gt; *bold*")
+            kind, m = await event()
+            assert (kind, m["from"], m["plain"]) == ("message", "bot", "<b> bold")
+            assert (await event())[1]["method"] == "chat.postMessage"
+    run(fake, look)
+
+
 def test_ten_thousand_messages(fake):
     fake.call("limits", echo=False)
 
