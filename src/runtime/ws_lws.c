@@ -9,6 +9,7 @@
 #include <netinet/tcp.h>
 #include <openssl/ssl.h>
 #include <sys/socket.h>
+#include <uv.h>
 
 #include "base/log.h"
 #include "base/str.h"
@@ -109,6 +110,16 @@ void ws_lws_leave(struct ws *w, bool polite)
 	w->id = 0;
 }
 
+static void on_reaper(void *ctx)
+{
+	struct ws_client *c = ctx;
+
+	if (!c->dead) /* else it is there to keep the loop going round */
+		reap(c);
+}
+
+/* --- the end of the contexts ------------------------------------------------------------------- */
+
 static void end_finish(struct ws_client *c)
 {
 	while (c->dooms)
@@ -118,24 +129,29 @@ static void end_finish(struct ws_client *c)
 	loop_free_later(c->loop, c);
 }
 
-static void on_reaper(void *ctx)
+static void on_check_closed(uv_handle_t *h)
 {
-	struct ws_client *c = ctx;
+	struct ws_client *c = h->data;
 
-	if (!c->dead) {
-		reap(c);
-		return;
-	}
+	free(h);
+	loop_hold(c->loop, -1);
+	end_finish(c);
+}
+
+/* The first call closes a descriptor that the library closes once more when its handle's close is called back: that follows
+ * right after this, the loop's last step before it goes round, so that nothing of ours can open one in between. */
+static void on_check(uv_check_t *h)
+{
+	struct ws_client *c = h->data;
+
 	if (c->turns == 0 || c->turns == END_TURNS) {
 		lws_context_destroy(c->plain);
 		lws_context_destroy(c->tls);
 	}
-	if (c->turns++ < END_TURNS) {
+	if (c->turns++ < END_TURNS)
 		timer_start(c->reaper, 1, 0);
-		return;
-	}
-	loop_hold(c->loop, -1);
-	end_finish(c);
+	else
+		uv_close((uv_handle_t *)h, on_check_closed);
 }
 
 void ws_lws_init(struct ws_client *c)
@@ -145,12 +161,18 @@ void ws_lws_init(struct ws_client *c)
 
 void ws_lws_end(struct ws_client *c)
 {
+	uv_check_t *check;
+
 	c->dead = true;
 	if (!c->plain && !c->tls) {
 		end_finish(c);
 		return;
 	}
 	loop_hold(c->loop, 1);
+	check = xcalloc(1, sizeof(*check));
+	uv_check_init(loop_uv(c->loop), check);
+	check->data = c;
+	uv_check_start(check, on_check);
 	timer_start(c->reaper, 0, 0);
 }
 
