@@ -70,6 +70,14 @@ static struct tg_live *get(struct telegram *t, const char *chat, const char *thr
 	return l;
 }
 
+void tg_draft_used(struct telegram *t, const char *chat, const char *thread)
+{
+	struct tg_live *l = find(t, chat, thread);
+
+	if (l)
+		l->draft_id = t->draft_seq = t->draft_seq % INT32_MAX + 1;
+}
+
 bool tg_draft_busy(const struct telegram *t, const char *chat, const char *thread)
 {
 	for (const struct tg_live *l = t->lives; l; l = l->next)
@@ -173,7 +181,9 @@ static void on_draft(void *ctx, const struct tg_reply *r)
 	} else if (in_group(l) && !l->msg[0]) {
 		snprintf(l->msg, sizeof(l->msg), "%lld",
 			 (long long)json_peek_i64(r->result, "message_id", 0));
-		if (ended)
+		if (tg_send_adopt(t, l->chat, l->thread, l->msg))
+			l->msg[0] = '\0';
+		else if (ended)
 			take_back(t, l->chat, l->msg);
 		else
 			channel_on_draft(t->c, l->chat, l->thread, l->msg);
@@ -210,8 +220,8 @@ void tg_draft(struct channel *c, const struct draft *d)
 
 	if (!l)
 		return;
-	if (in_group(l) && !l->msg[0] && tg_is_id(d->id))
-		str_copy(l->msg, sizeof(l->msg), d->id);
+	if (!l->call) /* the core knows which message is still a draft */
+		str_copy(l->msg, sizeof(l->msg), tg_is_id(d->id) ? d->id : "");
 	if (!may_draft(l, d->body))
 		return;
 	tg_json(&b, l->chat, in_group(l) && l->msg[0] ? "" : l->thread);

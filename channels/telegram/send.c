@@ -27,6 +27,7 @@ struct tg_job {
 	char chat[TG_ID_CAP], thread[TG_ID_CAP], target[TG_ID_CAP], sent_id[TG_ID_CAP];
 	char *body, *emoji, *markup, *path, *name, *mime;
 	enum upload as;
+	bool answer;	 /* a text that is no notice */
 	bool plain;	 /* the markup was refused */
 	bool no_thread;	 /* the topic is gone */
 	bool caption_on; /* files: the caption goes, or went, with the file */
@@ -369,6 +370,18 @@ static enum upload upload_as(const char *mime)
 	return streq(mime, "audio/ogg") ? AS_VOICE : AS_DOCUMENT;
 }
 
+bool tg_send_adopt(struct telegram *t, const char *chat, const char *thread, const char *msg)
+{
+	struct tg_job *j = t->jobs;
+
+	while (j && (j->call || !j->answer || j->target[0] || !streq(j->chat, chat) ||
+		     !streq(j->thread, thread)))
+		j = j->next;
+	if (j)
+		str_copy(j->target, sizeof(j->target), msg);
+	return j;
+}
+
 static void on_due(void *ctx)
 {
 	tg_send_run(ctx);
@@ -400,6 +413,9 @@ int tg_send(struct channel *c, const struct outbound *o, struct err *e)
 		j->as = upload_as(j->mime);
 		j->target[0] = '\0';
 	}
+	j->answer = o->kind == OUTBOUND_TEXT && !o->notice;
+	if (j->answer)
+		tg_draft_used(t, j->chat, j->thread);
 	while (*p)
 		p = &(*p)->next;
 	*p = j;

@@ -198,6 +198,8 @@ void tg_poll_close(struct telegram *t);
 /* send.c */
 int tg_send(struct channel *c, const struct outbound *o, struct err *e) must_check;
 void tg_send_run(struct telegram *t);
+/* A draft became a message while its answer was waiting here: the answer takes its place. false = no answer waits. */
+bool tg_send_adopt(struct telegram *t, const char *chat, const char *thread, const char *msg);
 void tg_send_close(struct telegram *t);
 /* draft.c */
 void tg_progress(struct channel *c, const char *chat, const char *thread, enum progress_kind kind,
@@ -205,6 +207,8 @@ void tg_progress(struct channel *c, const char *chat, const char *thread, enum p
 void tg_draft(struct channel *c, const struct draft *d);
 /* A draft of this chat is on its way: what is sent now could be overtaken. tg_send_run is called when it has arrived. */
 bool tg_draft_busy(const struct telegram *t, const char *chat, const char *thread);
+/* An answer goes to this chat: what is drawn next is another draft. */
+void tg_draft_used(struct telegram *t, const char *chat, const char *thread);
 void tg_draft_close(struct telegram *t);
 /* fetch.c */
 int tg_fetch(struct channel *c, const struct fetch *f, struct err *e) must_check;

@@ -94,6 +94,27 @@ static void group_drafts_are_messages(void **state)
 	world_close(&w);
 }
 
+static void an_answer_that_waits_takes_the_drafts_place(void **state)
+{
+	struct world w;
+	struct draft d = draft_of("-5", "", "one"), next = draft_of("-5", "", "two");
+
+	world_up(&w, state);
+	tg_progress(&w.c, "-5", "", PROGRESS_START, "");
+	tg_draft(&w.c, &d);
+	say(&w, &(struct outbound){.id = 1, .chat = "-5", .body = "one and all"});
+	await(&w, &w.n_sent, 1);
+	HAS(w.heard, "sent 1 501\n");
+	HAS(w.log, "editMessageText {\"chat_id\":-5,\"message_id\":501,\"text\":\"one and all\"");
+	assert_int_equal(w.n_drafts, 0);
+	/* what is drawn after it is another message */
+	tg_draft(&w.c, &next);
+	await(&w, &w.n_drafts, 1);
+	HAS(w.heard, "draft -5/ 502\n");
+	tg_progress(&w.c, "-5", "", PROGRESS_END, "");
+	world_close(&w);
+}
+
 static void a_draft_that_comes_too_late_is_taken_back(void **state)
 {
 	struct world w;
@@ -242,6 +263,7 @@ int main(void)
 		FIX_TEST(private_drafts_come_before_the_answer),
 		FIX_TEST(a_server_without_drafts_is_not_asked_again),
 		FIX_TEST(group_drafts_are_messages),
+		FIX_TEST(an_answer_that_waits_takes_the_drafts_place),
 		FIX_TEST(a_draft_that_comes_too_late_is_taken_back),
 		FIX_TEST(drafts_leave_room_for_answers),
 		FIX_TEST(typing_goes_on_until_the_end),
