@@ -20,7 +20,7 @@ struct lane {
 	struct chat_row chat;
 	struct channel *chan;
 	int64_t out_id; /* the row in the channel's hands; 0 = none */
-	int64_t tries;
+	int64_t tries, group_id;
 	enum out_kind kind;
 	bool drawn; /* it replaces a draft */
 	char *thread, *spool;
@@ -167,6 +167,7 @@ static void send_row(void *ctx, const struct out_row *row)
 		p.o.body = marked = xasprintf(REPEAT_MARK "%s", row->body);
 	l->out_id = row->id;
 	l->tries = row->tries;
+	l->group_id = row->group_id;
 	l->kind = row->kind;
 	l->thread = xstrdup(row->thread);
 	l->spool = p.file.path ? xstrdup(p.file.path) : NULL;
@@ -285,7 +286,7 @@ static int on_failed(struct lane *l, int64_t id, const struct sent *s, struct er
 	if (store_out_dead(r->store, id, err_word(s->why->code), why, e) < 0)
 		return -1;
 	if (l->kind != OUT_NOTICE)
-		notice_undelivered(r, &l->chat, l->thread, id, s->why);
+		notice_undelivered(r, &l->chat, l->group_id, l->thread, id, s->why);
 	return 0;
 }
 

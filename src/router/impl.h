@@ -240,8 +240,8 @@ void delivery_notice(struct router *r, int64_t chat_id, int64_t group_id, const 
 /* The same to the main group's newest chat; nobody hears it when there is none. */
 void notice_main(struct router *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* A message of ours became a dead letter: tells its chat (when that can be) and main, once a class and window. */
-void notice_undelivered(struct router *r, const struct chat_row *chat, const char *thread,
-			int64_t outbox_id, const struct err *why);
+void notice_undelivered(struct router *r, const struct chat_row *chat, int64_t group_id,
+			const char *thread, int64_t outbox_id, const struct err *why);
 /* Before the end: what was held back is told now. */
 void notice_flush(struct router *r);
 /* At start: the same for what a crash left. */

@@ -195,18 +195,25 @@ void notice_main(struct router *r, const char *fmt, ...)
 		delivery_notice(r, chat_id, group_id, "", "%s", text);
 }
 
-void notice_undelivered(struct router *r, const struct chat_row *chat, const char *thread,
-			int64_t outbox_id, const struct err *why)
+void notice_undelivered(struct router *r, const struct chat_row *chat, int64_t group_id,
+			const char *thread, int64_t outbox_id, const struct err *why)
 {
 	struct told *t = told_get(r, chat->id);
 	int64_t now = loop_now(r->loop), *last = &t->undelivered_ms[why->code];
+	int64_t main_chat = 0, main_group;
+	struct err e = ERR_INIT;
 
 	if (*last && now - *last < UNDELIVERED_MS)
 		return;
 	*last = now ? now : 1;
+	if (store_main_chat(r->store, &main_chat, &main_group, &e) < 0) {
+		router_fatal(r, &e);
+		return;
+	}
 	/* The chat itself can be told unless it is gone or we are shut out. */
-	if (why->code != E_GONE && why->code != E_AUTH && why->code != E_TEMP)
-		delivery_notice(r, chat->id, chat->group_id, thread,
+	if (main_chat != chat->id && why->code != E_GONE && why->code != E_AUTH &&
+	    why->code != E_TEMP)
+		delivery_notice(r, chat->id, group_id, thread,
 				"A message of mine could not be delivered: %.300s", why->msg);
 	notice_main(r,
 		    "A message for %s:%s could not be delivered: %.200s\nSee `chela outbox`; try "

@@ -353,12 +353,15 @@ static void a_dead_letter_is_told_and_can_be_revived(void **state)
 	house_start(h);
 	await(h, &platform.n, 1);
 	fail_with(platform.posts[0].id, E_INVAL);
-	await(h, &platform.n, 2); /* the chat is told */
+	await(h, &platform.n,
+	      2); /* main is told, which is here the same chat: once, in two parts */
 	assert_non_null(strstr(platform.posts[1].text, "could not be delivered"));
 	arrived(1, "p2");
-	await(h, &platform.n, 3); /* and so is main, which is here the same chat */
+	await(h, &platform.n, 3);
+	assert_non_null(strstr(platform.posts[2].text, "chela outbox retry 1"));
 	arrived(2, "p3");
 	settle(h);
+	assert_int_equal(platform.n, 3);
 	assert_int_equal(count(h, OUT_DEAD), 1);
 	assert_ok(store_out_revive(h->st, platform.posts[0].id, &whose, &n, &e), &e);
 	assert_int_equal(whose, chat);
