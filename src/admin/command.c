@@ -13,6 +13,8 @@
 const struct admin_command *const admin_commands[] = {
 	&command_outbox,
 	&command_channels,
+	&command_groups,
+	&command_chats,
 	NULL,
 };
 

@@ -127,26 +127,28 @@ void turn_control(struct session *s, const char *subtype, const char *uuid)
 		session_drop(s, e.msg, true, s->r->o.cfg->tries);
 }
 
-/* At most SHOWN_MAX bytes of a message that is handed in as background. */
-static void put_short(struct buf *out, const struct msg_row *m)
+/* At most SHOWN_MAX bytes of a message that is handed in as background; who: instead of its sender and time, or NULL. */
+static void put_short(struct buf *out, const char *who, const struct msg_row *m)
 {
 	struct msg_row cut = *m;
 
 	if (cut.text_len > SHOWN_MAX)
 		cut.text_len = str_utf8_floor(cut.text, SHOWN_MAX);
-	inbox_put_line(out, &cut);
+	if (who) {
+		buf_putf(out, "[%s] ", who);
+		inbox_put_text(out, cut.text, cut.text_len);
+	} else {
+		inbox_put_line(out, &cut);
+	}
 	buf_puts(out, cut.text_len < m->text_len ? " [...]\n" : "\n");
 }
 
 static void add_history(void *ctx, const struct msg_row *m)
 {
-	struct msg_row as = *m;
+	const char *who = m->notice ? "server" : m->dir == MSG_OUT ? "you" : NULL;
 
-	if (m->state == MSG_LEASED || m->state == MSG_PENDING || m->state == MSG_FETCHING)
-		return;
-	if (m->dir == MSG_OUT)
-		as.sender = m->notice ? "server" : "you";
-	put_short(ctx, &as);
+	if (m->state != MSG_LEASED && m->state != MSG_PENDING && m->state != MSG_FETCHING)
+		put_short(ctx, who, m);
 }
 
 /* The agent's own memory of this conversation is lost: give it ours. */
@@ -172,7 +174,7 @@ static void note_said(void *ctx, const struct msg_row *m)
 	struct said *q = ctx;
 	struct buf b = {0};
 
-	put_short(&b, m);
+	put_short(&b, NULL, m);
 	q->lines[q->n++] = buf_steal(&b);
 }
 

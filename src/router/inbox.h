@@ -49,6 +49,8 @@ void inbox_put_quote(struct buf *out, const char *quote);
 size_t inbox_quote_len(const char *text);
 /* The message as the agent gets it: "[Ann, 12:03Z] text". No line of the text can pass for the head of another message or for the end of a context. */
 void inbox_put_line(struct buf *out, const struct msg_row *m);
+/* Only the text, behind a head of the caller's, with a backslash before what could pass for a head or a tag of ours. */
+void inbox_put_text(struct buf *out, const char *text, size_t n);
 
 /* attach_text.c */
 /* One line without a newline for a file: "[file: inbox/1-a.jpg (image/jpeg, 34 KB)]", or how it went. */

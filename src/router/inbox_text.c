@@ -110,8 +110,7 @@ static bool like_tag(const char *p, const char *end)
 	return false;
 }
 
-/* The text, with a backslash before what could pass for a head or a tag of ours. */
-static void put_defused(struct buf *out, const char *text, size_t n)
+void inbox_put_text(struct buf *out, const char *text, size_t n)
 {
 	const char *p = text, *done = text, *end = text + n;
 	bool at_start = false; /* the first line stands behind our own head */
@@ -143,5 +142,5 @@ void inbox_put_line(struct buf *out, const struct msg_row *m)
 	gmtime_r(&t, &tm);
 	buf_putf(out, "[%s, %02d:%02dZ]%s", who, tm.tm_hour, tm.tm_min,
 		 inbox_quote_len(m->text) ? "\n" : " ");
-	put_defused(out, m->text, m->text_len);
+	inbox_put_text(out, m->text, m->text_len);
 }

@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * `chela groups` and `chela chats`: which chat belongs to which group, and what a group's settings are. A chat that nobody linked is not
+ * listened to: linking is the operator's act alone.
+ */
+#include <string.h>
+#include <time.h>
+#include "admin/command.h"
+#include "base/str.h"
+#include "router/settings.h"
+
+static void when(int64_t ms, char out[24])
+{
+	time_t t = (time_t)(ms / 1000);
+	struct tm tm;
+
+	gmtime_r(&t, &tm);
+	if (!ms || !strftime(out, 24, "%Y-%m-%d %H:%MZ", &tm))
+		str_copy(out, 24, "never");
+}
+
+/* --- chats -------------------------------------------------------------------------------- */
+
+struct listing {
+	struct reply *r;
+	int64_t n, strangers;
+};
+
+static void list_chat(void *ctx, const struct chat_info *c)
+{
+	struct listing *l = ctx;
+	char last[24], refused[48] = "";
+
+	when(c->last_ms, last);
+	if (c->refused)
+		snprintf(refused, sizeof(refused), ", %lld refused", (long long)c->refused);
+	reply_line(l->r, "%s:%s  %s  \"%s\"%s, last seen %s%s", c->chat.channel,
+		   c->chat.platform_id, c->group[0] ? c->group : "-", c->title,
+		   c->chat.direct ? " (direct)" : "", last, refused);
+	l->n++;
+	l->strangers += !c->group[0];
+}
+
+static void chats(const struct control_opts *o, int argc, char **argv, struct reply *r)
+{
+	struct listing l = {.r = r};
+	struct err e = ERR_INIT;
+
+	(void)argv;
+	if (argc != 1) {
+		reply_usage(r);
+		return;
+	}
+	if (store_chat_each(o->store, 0, list_chat, &l, &e) < 0) {
+		reply_fail(r, &e);
+		return;
+	}
+	if (!l.n)
+		reply_line(r, "No chat was seen yet. Write to the assistant on a platform.");
+	else if (l.strangers)
+		reply_line(r,
+			   "%lld without a group (\"-\"): not listened to. Link one with: "
+			   "chela groups add GROUP CHANNEL:CHAT",
+			   (long long)l.strangers);
+	reply_end(r, 0);
+}
+
+const struct admin_command command_chats = {
+	.name = "chats",
+	.usage = "chats",
+	.help = "chats that were seen, and the group of each",
+	.run = chats,
+};
+
+/* --- groups ------------------------------------------------------------------------------- */
+
+struct group_list {
+	const struct control_opts *o;
+	struct reply *r;
+	struct group_row *rows;
+	size_t n;
+};
+
+static void note_group(void *ctx, const struct group_row *g)
+{
+	struct group_list *l = ctx;
+
+	l->rows = xrealloc(l->rows, (l->n + 1) * sizeof(*l->rows));
+	l->rows[l->n++] = *g;
+}
+
+struct names {
+	struct buf text;
+};
+static void note_chat(void *ctx, const struct chat_info *c)
+{
+	struct names *n = ctx;
+
+	buf_putf(&n->text, " %s:%s", c->chat.channel, c->chat.platform_id);
+}
+
+static int list_groups(const struct control_opts *o, struct reply *r, struct err *e)
+{
+	struct group_list l = {.o = o, .r = r};
+	int rc = store_group_each(o->store, note_group, &l, e);
+
+	for (size_t i = 0; i < l.n && rc == 0; i++) {
+		struct names n = {.text = {0}};
+
+		rc = store_chat_each(o->store, l.rows[i].id, note_chat, &n, e);
+		reply_line(r, "%s%s:%s", l.rows[i].name, l.rows[i].is_main ? " (main)" : "",
+			   n.text.len ? n.text.p : " no chat");
+		buf_free(&n.text);
+	}
+	free(l.rows);
+	return rc;
+}
+
+static bool known_channel(const char *name, struct buf *names)
+{
+	for (size_t i = 0; channel_registry[i]; i++) {
+		const char *n = channel_registry[i]->name;
+
+		if (streq(n, name))
+			return true;
+		if (!streq(n, "console"))
+			buf_putf(names, "%s%s", names->len ? ", " : "", n);
+	}
+	return false;
+}
+
+/* "slack:C0123" in two. */
+static int read_chat(const char *word, char channel[32], const char **id, struct err *e)
+{
+	_cleanup_(buf_free) struct buf names = {0};
+	const char *colon = strchr(word, ':');
+
+	if (!colon || !colon[1] || colon - word > 31 || strlen(colon + 1) > 127)
+		return err_set(e, E_INVAL,
+			       "\"%.60s\" is no CHANNEL:CHAT; chela chats lists those that were "
+			       "seen",
+			       word);
+	snprintf(channel, 32, "%.*s", (int)(colon - word), word);
+	*id = colon + 1;
+	if (streq(channel, "console"))
+		return err_set(e, E_INVAL,
+			       "the console's chats belong to the groups of their names: chela "
+			       "chat GROUP");
+	if (!known_channel(channel, &names))
+		return err_set(e, E_INVAL, "there is no channel \"%s\": use %s", channel,
+			       names.len ? names.p : "one that is built in");
+	return 0;
+}
+
+static void copy_name(void *ctx, const struct chat_info *c)
+{
+	str_copy(ctx, 65, c->group);
+}
+
+static int link_chat(const struct control_opts *o, const struct group_row *g, const char *word,
+		     struct reply *r, struct err *e)
+{
+	struct chat_row chat;
+	char channel[32], owner[65] = "another group";
+	const char *id;
+
+	if (read_chat(word, channel, &id, e) < 0 ||
+	    store_chat_ensure(o->store, channel, id, "", &chat, e) < 0)
+		return -1;
+	if (chat.group_id && chat.group_id != g->id) {
+		if (store_chat_each(o->store, chat.group_id, copy_name, owner, e) < 0)
+			return -1;
+		return err_set(e, E_INVAL, "%.100s belongs to %s: chela groups unlink %.100s first",
+			       word, owner, word);
+	}
+	if (store_chat_link(o->store, chat.id, g->id, e) < 0)
+		return -1;
+	reply_line(r, "%s belongs to %s: messages from now on are taken.", word, g->name);
+	if (!router_channel(o->router, channel))
+		reply_line(r, "The channel %s is not in the configuration yet.", channel);
+	return 0;
+}
+
+static int add(const struct control_opts *o, const char *name, const char *word, struct reply *r,
+	       struct err *e)
+{
+	char channel[32];
+	const char *id;
+	struct group_row g;
+
+	/* Before the group is made: a wrong word changes nothing. */
+	if (word && read_chat(word, channel, &id, e) < 0)
+		return -1;
+	if (store_group_ensure(o->store, name, false, &g, e) < 0)
+		return -1;
+	if (word)
+		return link_chat(o, &g, word, r, e);
+	reply_line(r, "There is a group %s. Talk to it with: chela chat %s", g.name, g.name);
+	return 0;
+}
+
+static int unlink_chat(const struct control_opts *o, const char *word, struct reply *r,
+		       struct err *e)
+{
+	struct chat_row chat;
+	char channel[32];
+	const char *id;
+
+	if (read_chat(word, channel, &id, e) < 0)
+		return -1;
+	if (store_chat_find(o->store, channel, id, &chat, e) < 0 || !chat.group_id)
+		return e->code && e->code != E_GONE
+			       ? -1
+			       : err_set(e, E_INVAL, "%.100s belongs to no group", word);
+	if (store_chat_unlink(o->store, chat.id, e) < 0)
+		return -1;
+	reply_line(r, "%s belongs to no group now: what comes from it is refused.", word);
+	return 0;
+}
+
+static void show_setting(void *ctx, const char *key, const char *value, const char *choices)
+{
+	reply_line(ctx, "  %-9s %-8s (%s)", key, value, choices);
+}
+
+static int show(const struct control_opts *o, const char *name, struct reply *r, struct err *e)
+{
+	struct listing l = {.r = r};
+	struct group_row g;
+
+	if (store_group_get(o->store, name, &g, e) < 0)
+		return -1;
+	reply_line(r, "%s%s", g.name, g.is_main ? " (main)" : "");
+	settings_each(settings_get(o->router, g.id), show_setting, r);
+	return store_chat_each(o->store, g.id, list_chat, &l, e);
+}
+
+static int set(const struct control_opts *o, char **argv, struct reply *r, struct err *e)
+{
+	struct group_row g;
+
+	if (store_group_get(o->store, argv[2], &g, e) < 0 ||
+	    settings_set(o->router, g.id, argv[3], argv[4], e) < 0)
+		return -1;
+	reply_line(r, "%s: %s is %s from now on.", g.name, argv[3], argv[4]);
+	return 0;
+}
+
+static void groups(const struct control_opts *o, int argc, char **argv, struct reply *r)
+{
+	const char *what = argc > 1 ? argv[1] : "list";
+	struct err e = ERR_INIT;
+	int rc;
+
+	if (streq(what, "list") && argc <= 2) {
+		rc = list_groups(o, r, &e);
+	} else if (streq(what, "add") && (argc == 3 || argc == 4)) {
+		rc = add(o, argv[2], argc == 4 ? argv[3] : NULL, r, &e);
+	} else if (streq(what, "show") && argc == 3) {
+		rc = show(o, argv[2], r, &e);
+	} else if (streq(what, "set") && argc == 5) {
+		rc = set(o, argv, r, &e);
+	} else if (streq(what, "unlink") && argc == 3) {
+		rc = unlink_chat(o, argv[2], r, &e);
+	} else {
+		reply_usage(r);
+		return;
+	}
+	if (rc < 0)
+		reply_fail(r, &e);
+	else
+		reply_end(r, 0);
+}
+
+const struct admin_command command_groups = {
+	.name = "groups",
+	.usage = "groups [list]\ngroups add NAME [CHANNEL:CHAT]\ngroups show NAME\n"
+		 "groups set NAME KEY VALUE\ngroups unlink CHANNEL:CHAT",
+	.help = "groups, the chats of each, and their settings",
+	.run = groups,
+};
