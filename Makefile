@@ -152,6 +152,20 @@ build/runner/runner: $(RUNNER_SRC) $(wildcard container/runner*.h) Makefile
 image: build/runner/runner ## build the sandbox image; records its digest in container/image.lock
 	$(Q)container/build-image.sh build/runner/runner </dev/null
 
+# The WhatsApp bridge's packages, as the lock file names them; no script of a package runs. Node.js 22 comes
+# along where the machine's own is older than 20.
+BRIDGE := channels/whatsapp/bridge
+.PHONY: bridge
+bridge: $(BRIDGE)/node_modules/.installed ## install the WhatsApp bridge's Node packages
+$(BRIDGE)/node_modules/.installed: $(BRIDGE)/package-lock.json $(BRIDGE)/node/package-lock.json
+	@command -v npm >/dev/null || { echo 'npm is missing: apt-get install npm' >&2; exit 1; }
+	$(Q)cd $(BRIDGE) && npm ci --ignore-scripts --no-audit --no-fund </dev/null
+	$(Q)node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' || { \
+		(cd $(BRIDGE)/node && npm ci --ignore-scripts --no-audit --no-fund </dev/null) && \
+		echo "The machine's Node.js is too old. Set channels.whatsapp.node to" \
+			"$$(ls $(CURDIR)/$(BRIDGE)/node/node_modules/node-linux-*/bin/node)"; }
+	$(Q)touch $@
+
 ## Run
 setup: ## install what is missing to build, run and test
 	$(Q)container/setup.sh build run check </dev/null

@@ -33,7 +33,7 @@ let calls = 0;
 readline.createInterface({ input: driver }).on('line', (line) => {
 	const o = JSON.parse(line, reviver);
 	if (o.emit)
-		current?.ev.emit(...o.emit);
+		current?.ev.emit(o.emit[0], booms(o.emit[1]));
 	else if (o.ws)
 		current?.ws.emit(...o.ws);
 	else if (o.done !== undefined)
@@ -54,6 +54,16 @@ function ask(what, args) {
 	});
 }
 
+const boom = (code, words) => Object.assign(new Error(words), { output: { statusCode: code } });
+
+// What a test gives as {statusCode, message} becomes a Boom.
+function booms(data) {
+	const error = data?.lastDisconnect?.error;
+	if (error)
+		data.lastDisconnect.error = error.statusCode ? boom(error.statusCode, error.message ?? 'closed') : new Error(error.message);
+	return data;
+}
+
 // Baileys' event emitter is an object with emit and on; emit reaches those who listen.
 function emitter() {
 	const inner = new EventEmitter();
@@ -62,7 +72,6 @@ function emitter() {
 
 export function open({ auth, contentOf, version }) {
 	const n = ++number;
-	const boom = (code, words) => Object.assign(new Error(words), { output: { statusCode: code } });
 	const sock = { ev: emitter(), ws: new EventEmitter(), user: auth.creds.me };
 	for (const what of ['sendPresenceUpdate', 'groupMetadata', 'groupFetchAllParticipating', 'requestPairingCode', 'logout', 'updateMediaMessage'])
 		sock[what] = (...args) => ask(what, args);
@@ -76,14 +85,6 @@ export function open({ auth, contentOf, version }) {
 		if (current === sock)
 			current = null;
 		say({ end: n });
-	};
-	// what a test gives as {statusCode, message} becomes a Boom
-	const raw = sock.ev.emit;
-	sock.ev.emit = (event, data) => {
-		const error = data?.lastDisconnect?.error;
-		if (error?.statusCode)
-			data.lastDisconnect.error = boom(error.statusCode, error.message ?? 'closed');
-		return raw(event, data);
 	};
 	current = sock;
 	say({ open: n, linked: !!auth.creds.account, version });
