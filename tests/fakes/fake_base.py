@@ -81,7 +81,7 @@ class FakeBase:
         self.by_method, self.errors = collections.Counter(), collections.Counter()
         self.violations = []
         self.buckets, self.held = Buckets(), {}
-        self.limits = dict(self.LIMITS)
+        self.limits = {"keep": 0, **self.LIMITS}
 
     # ---- records
 
@@ -208,6 +208,10 @@ class FakeBase:
         self.numbers["limited"] += 1
         call.error = "limited"
 
+    def new_client(self):
+        """A client introduces itself: it cannot know what its predecessor was told."""
+        self.held.clear()
+
     def check_held(self, call, key):
         until, seconds = self.held.get(key, (0, 0))
         if time.monotonic() < until:
@@ -299,10 +303,11 @@ class FakeBase:
 
     def order_limits(self, **given):
         for key, value in given.items():
-            need(key in self.LIMITS, f"no limit {key}")
-            kind = (int, float) if isinstance(self.LIMITS[key], (int, float)) else list
+            need(key in self.limits, f"no limit {key}")
+            kind = (int, float) if isinstance(self.limits[key], (int, float)) else list
             need(isinstance(value, kind), f"{key}: a wrong type")
             self.limits[key] = value
+        self.store.keep = self.limits["keep"]
         return {"limits": self.limits}
 
     def scaled(self, key):

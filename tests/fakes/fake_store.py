@@ -67,9 +67,10 @@ FILTERS = {
 
 
 class Store:
-    """All messages. A deleted one stays, marked so."""
+    """All messages, or the newest `keep` of them. A deleted one stays, marked so."""
 
     def __init__(self):
+        self.keep, self.born = 0, 0
         self.all = []
         self.chats = {}
         self.ids = {}
@@ -77,12 +78,24 @@ class Store:
 
     def add(self, m):
         assert (m.chat, m.id) not in self.ids, "an id was given out twice"
-        m.n = len(self.all) + 1
+        self.born += 1
+        m.n = self.born
         self.all.append(m)
         self.chats.setdefault(m.chat, []).append(m)
         self.ids[m.chat, m.id] = m
         self.counts[m.by] += 1
+        if self.keep and len(self.all) > self.keep * 5 // 4:
+            self.forget(len(self.all) - self.keep)
         return m
+
+    def forget(self, count):
+        """The oldest ones are no more: a long run must not fill the memory."""
+        for m in self.all[:count]:
+            del self.ids[m.chat, m.id]
+        del self.all[:count]
+        first = self.all[0].n
+        for chat, of in self.chats.items():
+            self.chats[chat] = [m for m in of if m.n >= first]
 
     def get(self, chat, mid):
         """The message, or None when there is none or it was deleted."""

@@ -68,7 +68,8 @@ THE CONTROL API (the same for all fakes; owner: fake_base.py)
     (true: 20/50/100 a minute and twice that at once), "ack_s"? (3.0), "retry_s"? ([0,60,300]: when an
     unacknowledged event comes again; then it is lost), "window"? (1000 unacknowledged a socket),
     "ping_s"? (10), "life_s"? (0 = no end; else refresh after so long), "ticket_s"? (30), "echo"?
-    (true: our own posts come back as events), "streams"? (true; false = startStream is refused)}
+    (true: our own posts come back as events), "streams"? (true; false = startStream is refused),
+    "keep"? (0 = all; else so many messages are remembered: for very long runs)}
  violations {clear?}  -> {"violations":[{"n","time","method","what","args"}]}: tests assert none
  stats {}  -> {"sockets","unacked","queued","lost_events","delivered","redelivered","acks","opens",
     "calls":{method:n},"errors":{...},"limited","messages":{"bot","user"},"violations","faults":{do:n}}

@@ -36,6 +36,7 @@ class Methods:
     # ---- who and where
 
     def do_auth_test(self, _args):
+        self.new_client()
         return {"url": "https://fake.slack.com/", "team": "fake", "user": "chela",
                 "team_id": TEAM, "user_id": BOT, "bot_id": BOT_ID, "is_enterprise_install": False}
 
@@ -189,7 +190,9 @@ class Methods:
     def running(self, args):
         m = self.mine(args)
         broken(m.by == "bot", "message_not_owned_by_app", "another one's message")
-        broken(m.streaming, "message_not_in_streaming_state", "the stream is over, or none")
+        broken(m.method == "chat.startStream", "message_not_in_streaming_state", "no stream")
+        if not m.streaming:
+            raise Error("message_not_in_streaming_state")
         return m
 
     def do_chat_appendStream(self, args):
@@ -305,7 +308,9 @@ class Methods:
         for f in args["files"]:
             broken(isinstance(f, dict) and isinstance(f.get("id"), str) and
                    set(f) <= {"id", "title", "highlight_type"}, "invalid_arguments", f"files: {f}")
-            broken(f["id"] in ready, "file_not_found", f"{f['id']} was not uploaded, or is complete")
+            if f["id"] in self.files:  # complete: a repeat after a lost answer
+                raise Error("file_not_found")
+            broken(f["id"] in ready, "file_not_found", f"{f['id']} was not uploaded")
         made = []
         for f in args["files"]:
             u = self.uploads.pop(ready[f["id"]]["ticket"])

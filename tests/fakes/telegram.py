@@ -33,11 +33,14 @@ violations, stats, clear, reset, user, chats, the page); what differs:
  chat {"id"?, "kind": private|group|supergroup|forum|channel, "name"?, "user"? (private), "state"?:
     "ok"|"blocked"|"kicked"|"gone"|"no_rights", "count"?} -> {"ids":[...]}
  topic {"chat","id"?,"name"} -> {"id"}
- fault: also "conflict" (409; method getUpdates). "download" = file downloads.
+ fault: also "conflict" (409; method getUpdates). "download" = file downloads. "error" answers 400, or
+    what its description begins with: "Unauthorized", "Forbidden: ...", "Conflict: ...", "Not Found",
+    "Internal Server Error".
  wire {"do","count"?,"seconds"?}: "webhook" (one is set: 409 until deleteWebhook) | "drop" (the
     waiting polls are reset) | "half_open" (the waiting polls never answer) | "conflict" (another
     poller: the waiting poll and the next `count` get 409) | "redeliver" (the last `count` confirmed updates
     come again) | "shuffle" (the next `count` updates in reverse order) | "gap" (update_id jumps by `count`)
+    | "hold" (polls get nothing, updates gather) | "release"
  limits {"speed"? (1), "per_chat_s"? (1.0), "burst"? (4), "group_per_min"? (20), "overall_per_s"? (30),
     "privacy"? (bool)}. "burst" is per chat; a 429 tells retry_after in whole seconds.
  wait what: "ready" (a poll waits or was answered in the last 2 s), "waiting" (polls right now), "idle" (all updates confirmed)
@@ -63,7 +66,9 @@ from telegram_world import BOT, USERNAME, World
 
 SENDS = {"sendmessage", "sendphoto", "senddocument", "sendvoice", "sendaudio", "sendvideo",
          "editmessagetext"}
-WIRE = ("webhook", "drop", "half_open", "conflict", "redeliver", "shuffle", "gap")
+CODES = {"Unauthorized": 401, "Forbidden": 403, "Not Found": 404, "Conflict": 409,
+         "Internal Server Error": 500}
+WIRE = ("hold", "release", "webhook", "drop", "half_open", "conflict", "redeliver", "shuffle", "gap")
 CHAOS_CALLS = {
     "sendMessage": {"lost": .01, "limit": .02, "http": .02, "garbage": .005, "drop": .02,
                     "torn": .005, "slow": .01},
@@ -95,7 +100,7 @@ class Telegram(World, Methods, FakeBase):
         self.limits["privacy"] = self.opts.privacy
         self.wake, self.poll, self.webhook = asyncio.Event(), None, ""
         self.polls = self.waiting = self.rivals = self.offset = self.count_confirmed = 0
-        self.last_poll, self.cuts = -math.inf, set()
+        self.last_poll, self.cuts, self.holding = -math.inf, set(), False
         self.found_world()
 
     # ---- the Bot API
@@ -109,7 +114,9 @@ class Telegram(World, Methods, FakeBase):
         return web.json_response(body, status=code)
 
     def refuse(self, call, error, description=None):
-        return self.told_off(call, 400, description or f"Bad Request: {error}")
+        words = description or f"Bad Request: {error}"
+        codes = [code for start, code in CODES.items() if words.startswith(start)]
+        return self.told_off(call, codes[0] if codes else 400, words)
 
     def limited(self, call, retry_after):
         if call.chat is not None:
@@ -249,7 +256,10 @@ class Telegram(World, Methods, FakeBase):
 
     def order_wire(self, *, do, count=1, seconds=0):
         need(do in WIRE, f"the wire cannot {do}")
-        if do == "webhook":
+        if do in ("hold", "release"):
+            self.holding = do == "hold"
+            self.wake.set()
+        elif do == "webhook":
             self.webhook = "https://elsewhere.invalid/hook"
             self.interrupt()
         elif do == "conflict":
@@ -276,7 +286,8 @@ class Telegram(World, Methods, FakeBase):
 
     def order_clear(self):
         super().order_clear()
-        self.rivals, self.webhook = 0, ""
+        self.rivals, self.webhook, self.holding = 0, "", False
+        self.wake.set()
         self.unshuffle()
         return {}
 

@@ -25,6 +25,7 @@ class Methods:
     # ---- who and where
 
     def do_getme(self, _args):
+        self.new_client()
         return {"id": BOT, "is_bot": True, "first_name": "Chela", "username": USERNAME,
                 "can_join_groups": True, "can_connect_to_business": False,
                 "can_read_all_group_messages": not self.limits["privacy"],
@@ -122,7 +123,7 @@ class Methods:
         self.changed()
         self.waiting += 1
         try:
-            while not (self.queue or self.again):
+            while self.holding or not (self.queue or self.again):
                 left = end - time.monotonic()
                 if left <= 0:
                     break

@@ -293,7 +293,7 @@ def test_files_both_ways(fake):
     run(fake, carry)
     m, = fake.wait(file="out.png")
     assert m["files"][0]["size"] == 5 and fake.file(m["files"][0]["id"]) == b"12345"
-    assert len(whats(fake)) == 2
+    assert len(whats(fake)) == 1
 
 
 def test_buttons_streams_reactions_status(fake):
@@ -333,7 +333,15 @@ def test_buttons_streams_reactions_status(fake):
     assert not m["streaming"] and m["thread"] == ts
     fake.wait(reaction="thumbsup", id=ts)
     fake.wait(what="signs", kind="status", text="thinking")
-    assert len(whats(fake)) == 3
+    assert len(whats(fake)) == 2
+
+
+def test_old_messages_are_forgotten_when_asked(fake):
+    fake.call("limits", keep=100, retry_s=[])
+    fake.inject(*({"do": "message", "chat": ALICE_DM, "text": f"m{i}"} for i in range(1000)))
+    left = [m["text"] for m in fake.messages()]
+    assert 100 <= len(left) <= 126 and left[-1] == "m999"
+    assert fake.call("stats")["messages"]["user"] == 1000
 
 
 def test_chaos_comes_again_with_its_seed(fake):

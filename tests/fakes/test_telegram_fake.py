@@ -275,6 +275,8 @@ def test_rates_and_faults(fake):
         fake.call("limits", burst=100)
         fake.call("fault", method="sendMessage", do="lost")
         fake.call("fault", method="getUpdates", do="conflict")
+        fake.call("fault", method="getMe", do="error", error="x", description="Unauthorized")
+        assert (await bot.post("getMe"))[0] == 401
         with pytest.raises(aiohttp.ClientError):
             await bot.post("sendMessage", chat_id="1002", text="lost reply")
         assert (await bot.post("getUpdates"))[0] == 409
