@@ -65,7 +65,7 @@ METHODS = {name.lower(): (name, args) for name, args in {
     "deleteMessage": "chat_id!:id message_id!:int",
     "setMessageReaction": "chat_id!:id message_id!:int reaction:list is_big:bool",
     "sendChatAction": "chat_id!:id message_thread_id:int action!",
-    "sendMessageDraft": "chat_id!:id message_thread_id:int draft_id!:int text! parse_mode "
+    "sendMessageDraft": "chat_id!:id message_thread_id:int draft_id!:int text parse_mode "
                         "entities:list",
     "sendPhoto": MEDIA + "photo!:file show_caption_above_media:bool has_spoiler:bool",
     "sendDocument": MEDIA + "document!:file thumbnail:file disable_content_type_detection:bool",
