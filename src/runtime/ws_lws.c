@@ -114,7 +114,9 @@ static void on_reaper(void *ctx)
 {
 	struct ws_client *c = ctx;
 
-	if (!c->dead) /* else it is there to keep the loop going round */
+	if (c->dead)
+		timer_start(c->reaper, 1, 0); /* the loop has to go round: see on_check */
+	else
 		reap(c);
 }
 
@@ -148,9 +150,7 @@ static void on_check(uv_check_t *h)
 		lws_context_destroy(c->plain);
 		lws_context_destroy(c->tls);
 	}
-	if (c->turns++ < END_TURNS)
-		timer_start(c->reaper, 1, 0);
-	else
+	if (c->turns++ == END_TURNS)
 		uv_close((uv_handle_t *)h, on_check_closed);
 }
 
