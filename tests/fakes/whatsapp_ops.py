@@ -150,7 +150,7 @@ class Ops:
         data = base64.b64decode(frame["data"])
         if data and frame["offset"] == len(part):
             part += data
-        elif data:
+        elif data and frame["offset"] > len(part):  # below: a repeat whose answer was lost
             self.violation("put", f"offset {frame['offset']}, but {len(part)} is held")
         if len(part) > size:
             del self.parts[ref]
@@ -160,14 +160,16 @@ class Ops:
             if hashlib.sha256(part).hexdigest() != ref:
                 self.violation("put", "another hash than announced")
                 raise Refused("bad_request", "another hash")
-            self.files[ref] = File(ref, "", "", bytes(part))
+            f = self.files[ref] = File(ref, "", "", bytes(part))
+            f.native["put"] = True
         return {"have": len(part)}
 
     def op_send_media(self, frame, fault):
         f = self.files.get(frame["hash"])
         if f is None:
             raise Refused("not_found", "put it first")
-        f = self.files[frame["hash"]] = File(f.ref, frame["name"], frame["mime"], f.data)
+        was, f = f.native, File(f.ref, frame["name"], frame["mime"], f.data)
+        f.native, self.files[f.ref] = was, f
         kind = {"image": "image", "video": "video", "audio": "audio"}.get(
             frame["mime"].partition("/")[0], "document")
         if kind == "audio" and frame.get("voice"):
@@ -185,7 +187,7 @@ class Ops:
         if fault["do"] == "wrong":
             data = bytes(b ^ 1 for b in data)
         return {"size": len(f.data), "offset": at, "data": base64.b64encode(data).decode(),
-                "mime": f.mime, "end": at + len(data) == len(f.data)}
+                "mime": "" if "put" in f.native else f.mime, "end": at + len(data) == len(f.data)}
 
     def op_typing(self, frame, fault):
         self.sign(self.place(frame["chat"]), "", "typing", "on" if frame["on"] else "off")

@@ -26,7 +26,7 @@ violations, stats, clear, reset, chats, the page); Python: fake_client.py (Whats
  inject EVENTS (each becomes an event of the spool; ids are WhatsApp's):
     {"do":"message","chat","user"? (default: the chat's first),"text"?,"mention"? (@me before the
      text),"reply_to"? (id of what is quoted),"files"?:[{"name"?,"mime"?,"kind"?,"text"|"base64"|
-     "size"}] (the first is the message's media),"forwarded"?,"history"?,"from_me"?,"id"?,
+     "size"}] (one message each; text goes with the first),"forwarded"?,"history"?,"from_me"?,"id"?,
      "fields"? (laid over the event)}
     {"do":"edit","chat","id","text"}  {"do":"delete","chat","id"}
     {"do":"react","chat","id","user"?,"emoji","remove"?}

@@ -111,6 +111,8 @@ class World:
         event.update(fields or {})
         self.show(self.store.add(m))
         self.event(event)
+        for spec in list(files)[1:]:  # a message each, as WhatsApp has it
+            self.inject_message(chat=chat, user=user, files=[spec], from_me=from_me)
         return mid
 
     def new_media(self, m, spec):

@@ -27,8 +27,7 @@ function settings() {
 	let values;
 	try {
 		({ values } = parseArgs({ options: { dir: { type: 'string' }, host: { type: 'string', default: '127.0.0.1' },
-			port: { type: 'string', default: '0' }, 'token-file': { type: 'string' }, supervised: { type: 'boolean' },
-			name: { type: 'string', default: 'Chela' } } }));
+			port: { type: 'string', default: '0' }, 'token-file': { type: 'string' }, supervised: { type: 'boolean' } } }));
 	} catch (e) {
 		end(2, e.message);
 	}
