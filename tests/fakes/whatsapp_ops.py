@@ -97,6 +97,8 @@ class Ops:
         if frame["op"] in ONCE:
             done = {"wa_id": wa_id(frame["id"]), "ts": int(time.time() * 1000)}
             self.answers[frame["id"]] = (frame, done)
+            if len(self.answers) > 10_000:
+                del self.answers[next(iter(self.answers))]
         return done
 
     def place(self, jid):

@@ -258,6 +258,7 @@ class WhatsAppWire(Ops, World, FakeBase):
         if self.link is not None:
             old = self.link
             old.put(lambda: self.turn_away(old, "replaced", 4009))
+        self.new_client()
         self.link, link.welcomed, link.sent = link, True, self.acked
         link.put({"welcome": {"version": 1, "bridge": "whatsapp_wire/1.0", "session": self.session,
                               "seq": self.seq, "acked": self.acked,
