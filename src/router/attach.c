@@ -34,10 +34,13 @@ void attach_job_free(struct job *j)
 	free(j);
 }
 
+/* text may be the old one, or a part of it. */
 static void set_text(const char **p, const char *text)
 {
+	char *copy = xstrdup(text);
+
 	free((char *)*p);
-	*p = xstrdup(text);
+	*p = copy;
 }
 
 void attach_job_done(struct job *j, enum file_state state, const char *note)

@@ -285,6 +285,9 @@ static void tell_settled(void *ctx)
 
 void delivery_settled(struct router *r, int64_t chat_id, const char *platform_id, bool failed)
 {
+	/* An edit or so: the platform knows no message by this id. */
+	if (!platform_id[0] || msg_is_event(platform_id))
+		return;
 	if (r->n_settled == r->cap_settled) {
 		r->cap_settled = r->cap_settled ? r->cap_settled * 2 : 16;
 		r->settled = xrealloc(r->settled, r->cap_settled * sizeof(*r->settled));
