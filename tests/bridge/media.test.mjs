@@ -14,9 +14,13 @@ const buffer = (b) => ({ type: 'Buffer', data: b.toString('base64') });
 async function put(c, data, hash = sha(data)) {
 	let have = (await c.ask('put', { hash, size: data.length, offset: 0, data: '' })).have;
 	while (have < data.length) {
-		const answer = await c.ask('put', { hash, size: data.length, offset: have, data: data.subarray(have, have + CHUNK).toString('base64') });
-		if (answer.error)
-			return answer.error;
+		const answer = await c.ask('put', {
+			hash,
+			size: data.length,
+			offset: have,
+			data: data.subarray(have, have + CHUNK).toString('base64'),
+		});
+		if (answer.error) return answer.error;
 		have = answer.have;
 	}
 	return hash;
@@ -27,10 +31,19 @@ test('a file is put in chunks, goes on after a break, and is sent as what it is'
 	let c = await r.join();
 	const data = crypto.randomBytes(500_000);
 	const hash = sha(data);
-	const first = { hash, size: data.length, offset: 0, data: data.subarray(0, CHUNK).toString('base64') };
+	const first = {
+		hash,
+		size: data.length,
+		offset: 0,
+		data: data.subarray(0, CHUNK).toString('base64'),
+	};
 	assert.equal((await c.ask('put', first)).have, CHUNK);
 	assert.equal((await c.ask('put', first)).have, CHUNK); // again: nothing is written twice
-	assert.equal((await c.ask('send_media', { to: ANN.pn, hash, mime: 'image/png', name: 'x.png' })).error.code, 'not_found');
+	assert.equal(
+		(await c.ask('send_media', { to: ANN.pn, hash, mime: 'image/png', name: 'x.png' })).error
+			.code,
+		'not_found',
+	);
 	await r.bridge.kill();
 	await r.again();
 	c = await r.join();
@@ -41,14 +54,34 @@ test('a file is put in chunks, goes on after a break, and is sent as what it is'
 	const { content } = r.wa.sent[0];
 	assert.equal(content.caption, 'look');
 	assert.deepEqual(fs.readFileSync(content.image.url), data);
-	for (const [mime, voice, kind, more] of [['video/mp4', undefined, 'video', {}], ['audio/mpeg', true, 'audio', { ptt: false }],
-		['audio/ogg; codecs=opus', true, 'audio', { ptt: true, mimetype: 'audio/ogg; codecs=opus' }], ['application/pdf', undefined, 'document', { fileName: 'x.png' }],
-		['image/svg+xml', undefined, 'document', {}], ['text/html', undefined, 'document', {}]]) {
-		assert.ok((await c.ask('send_media', { to: ANN.pn, hash, mime, name: 'x.png', ...(voice && { voice }) })).ok, mime);
+	for (const [mime, voice, kind, more] of [
+		['video/mp4', undefined, 'video', {}],
+		['audio/mpeg', true, 'audio', { ptt: false }],
+		[
+			'audio/ogg; codecs=opus',
+			true,
+			'audio',
+			{ ptt: true, mimetype: 'audio/ogg; codecs=opus' },
+		],
+		['application/pdf', undefined, 'document', { fileName: 'x.png' }],
+		['image/svg+xml', undefined, 'document', {}],
+		['text/html', undefined, 'document', {}],
+	]) {
+		assert.ok(
+			(
+				await c.ask('send_media', {
+					to: ANN.pn,
+					hash,
+					mime,
+					name: 'x.png',
+					...(voice && { voice }),
+				})
+			).ok,
+			mime,
+		);
 		const sent = r.wa.sent.at(-1).content;
 		assert.ok(sent[kind], mime);
-		for (const [k, v] of Object.entries(more))
-			assert.equal(sent[k], v, mime);
+		for (const [k, v] of Object.entries(more)) assert.equal(sent[k], v, mime);
 	}
 	assert.equal(r.wa.sent.length, 7);
 	const back = await c.ask('fetch', { hash, offset: 400_000 });
@@ -61,13 +94,28 @@ test('a wrong hash, a wrong size, a file that is too large', async (t) => {
 	const c = await r.join();
 	const data = Buffer.from('something');
 	assert.equal((await put(c, data, sha(Buffer.from('other')))).code, 'bad_request');
-	assert.equal((await c.ask('put', { hash: sha(data), size: 3, offset: 0, data: data.toString('base64') })).error.code, 'bad_request');
-	assert.equal((await c.ask('put', { hash: sha(data), size: (100 << 20) + 1, offset: 0, data: '' })).error.code, 'too_large');
-	assert.equal((await c.ask('put', { hash: sha(data), size: 9, offset: 0, data: 'A'.repeat(262_148) })).error.code, 'bad_request');
+	assert.equal(
+		(await c.ask('put', { hash: sha(data), size: 3, offset: 0, data: data.toString('base64') }))
+			.error.code,
+		'bad_request',
+	);
+	assert.equal(
+		(await c.ask('put', { hash: sha(data), size: (100 << 20) + 1, offset: 0, data: '' })).error
+			.code,
+		'too_large',
+	);
+	assert.equal(
+		(await c.ask('put', { hash: sha(data), size: 9, offset: 0, data: 'A'.repeat(262_148) }))
+			.error.code,
+		'bad_request',
+	);
 	assert.equal(await put(c, data), sha(data)); // offline too
 	assert.equal(await put(c, Buffer.alloc(0)), sha(Buffer.alloc(0)));
 	assert.equal((await c.ask('fetch', { hash: sha(data), offset: 10 })).error.code, 'bad_request');
-	assert.equal((await c.ask('fetch', { hash: '0'.repeat(64), offset: 0 })).error.code, 'not_found');
+	assert.equal(
+		(await c.ask('fetch', { hash: '0'.repeat(64), offset: 0 })).error.code,
+		'not_found',
+	);
 });
 
 test('media of a message is fetched once from WhatsApp, checked, and given in chunks; also after a restart', async (t) => {
@@ -77,18 +125,32 @@ test('media of a message is fetched once from WhatsApp, checked, and given in ch
 	let downloads = 0;
 	r.wa.answers.download = (ref) => {
 		downloads++;
-		assert.deepEqual([ref.type, ref.directPath, ref.mediaKey], ['image', '/v/t62/x', Buffer.alloc(32, 7).toString('base64')]);
+		assert.deepEqual(
+			[ref.type, ref.directPath, ref.mediaKey],
+			['image', '/v/t62/x', Buffer.alloc(32, 7).toString('base64')],
+		);
 		return { data: buffer(lies ? Buffer.from('not it') : data) };
 	};
 	r.wa.answers.download.toString = () => 'download';
 	let c = await r.join();
-	const picture = { imageMessage: { url: 'https://mmg.whatsapp.net/v/t62/x', directPath: '/v/t62/x', mediaKey: buffer(Buffer.alloc(32, 7)),
-		fileSha256: buffer(Buffer.from(sha(data), 'hex')), fileLength: { low: 300000, high: 0, unsigned: true }, mimetype: 'image/jpeg', caption: 'see' } };
+	const picture = {
+		imageMessage: {
+			url: 'https://mmg.whatsapp.net/v/t62/x',
+			directPath: '/v/t62/x',
+			mediaKey: buffer(Buffer.alloc(32, 7)),
+			fileSha256: buffer(Buffer.from(sha(data), 'hex')),
+			fileLength: { low: 300000, high: 0, unsigned: true },
+			mimetype: 'image/jpeg',
+			caption: 'see',
+		},
+	};
 	picture.imageMessage.fileLength = '300000'; // as JSON has a Long
 	r.wa.message({ message: picture });
 	const { event, seq } = await c.event('message');
 	assert.equal(event.text, 'see');
-	assert.deepEqual(event.media, [{ hash: sha(data), size: 300000, mime: 'image/jpeg', name: '', kind: 'image' }]);
+	assert.deepEqual(event.media, [
+		{ hash: sha(data), size: 300000, mime: 'image/jpeg', name: '', kind: 'image' },
+	]);
 	c.ack(seq);
 	assert.equal((await c.ask('fetch', { hash: sha(data), offset: 0 })).error.code, 'not_found'); // another content than announced
 	lies = false;
@@ -121,10 +183,12 @@ test('the store has its bounds: the longest unused go first', (t) => {
 	const old = new Date(Date.now() - 60_000);
 	for (const f of files) {
 		assert.equal(m.put(sha(f), 1000, 0, f), 1000);
-		if (f !== files[2])
-			fs.utimesSync(m.file(sha(f)), old, new Date(old.getTime() + f[0]));
+		if (f !== files[2]) fs.utimesSync(m.file(sha(f)), old, new Date(old.getTime() + f[0]));
 	}
-	assert.deepEqual(files.map((f) => m.whole(sha(f))), [-1, 1000, 1000]);
+	assert.deepEqual(
+		files.map((f) => m.whole(sha(f))),
+		[-1, 1000, 1000],
+	);
 	assert.throws(() => m.put(sha(files[0]), 2001, 0, Buffer.alloc(0)), { code: 'too_large' });
 });
 
@@ -132,8 +196,7 @@ test('a download that does not end is cut at the bound', async (t) => {
 	const dir = fs.mkdtempSync('/tmp/chela-wa-d-');
 	t.after(() => fs.rmSync(dir, { recursive: true }));
 	async function* endless() {
-		for (;;)
-			yield Buffer.alloc(1000);
+		for (;;) yield Buffer.alloc(1000);
 	}
 	const m = new Media(dir, { maxFile: 5000, download: async () => endless() });
 	m.open();

@@ -24,7 +24,10 @@ test('a repeat gets the same answer, also over another connection and after kill
 	assert.deepEqual(await c.ask('send', send, 'k1'), { ...first, repeat: true });
 	assert.equal((await c.ask('send', { ...send, text: 'other' }, 'k1')).error.code, 'bad_request');
 	assert.equal(r.wa.sent.length, 1);
-	assert.deepEqual([r.wa.sent[0].jid, r.wa.sent[0].content.text, r.wa.sent[0].id], [ANN.pn, 'hello', first.wa_id]);
+	assert.deepEqual(
+		[r.wa.sent[0].jid, r.wa.sent[0].content.text, r.wa.sent[0].id],
+		[ANN.pn, 'hello', first.wa_id],
+	);
 });
 
 test('killed between WhatsApp and the log: the repeat has the same message id', async (t) => {
@@ -38,7 +41,10 @@ test('killed between WhatsApp and the log: the repeat has the same message id', 
 	r.wa.autoAck = true;
 	c = await r.join();
 	assert.equal((await c.ask('send', send, 'k2')).wa_id, Sent.waId('k2'));
-	assert.deepEqual(r.wa.sent.map((s) => s.id), [Sent.waId('k2'), Sent.waId('k2')]);
+	assert.deepEqual(
+		r.wa.sent.map((s) => s.id),
+		[Sent.waId('k2'), Sent.waId('k2')],
+	);
 });
 
 test('a repeat while the first is under way waits for it', async (t) => {
@@ -86,8 +92,14 @@ test('what WhatsApp refuses, and what becomes of a broken connection', async (t)
 		ack();
 		return (await c.inbox.take((f) => f.id === id)).error;
 	};
-	assert.equal((await with_('e1', () => r.wa.ack(Sent.waId('e1'), { error: '463' }))).code, 'refused');
-	assert.equal((await with_('e2', () => r.wa.ack(Sent.waId('e2'), { error: '404' }))).code, 'gone');
+	assert.equal(
+		(await with_('e1', () => r.wa.ack(Sent.waId('e1'), { error: '463' }))).code,
+		'refused',
+	);
+	assert.equal(
+		(await with_('e2', () => r.wa.ack(Sent.waId('e2'), { error: '404' }))).code,
+		'gone',
+	);
 	const limited = await with_('e3', () => r.wa.ack(Sent.waId('e3'), { error: '429' }));
 	assert.deepEqual([limited.code, limited.retryable, limited.retry_ms], ['limited', true, 60000]);
 	const late = await with_('e4', () => {}); // no acknowledgement at all
@@ -102,7 +114,8 @@ test('what WhatsApp refuses, and what becomes of a broken connection', async (t)
 	r.wa.up();
 	await c.state('up');
 	assert.ok((await c.ask('send', send, 'e5')).ok); // an error is not kept
-	r.wa.answers.sendMessage = () => Object.assign(new Error('forbidden'), { data: 403, status: 500 });
+	r.wa.answers.sendMessage = () =>
+		Object.assign(new Error('forbidden'), { data: 403, status: 500 });
 	assert.equal((await c.ask('send', { to: GROUP, text: 'x' })).error.code, 'gone');
 });
 
@@ -113,31 +126,85 @@ test('edit, react, typing, group, quotes', async (t) => {
 	assert.deepEqual(r.wa.sent[0].content.mentions, [ANN.pn]);
 	assert.ok((await c.ask('edit', { chat: GROUP, target: mine, text: 'better' })).ok);
 	assert.deepEqual(r.wa.sent[1].content.edit, { remoteJid: GROUP, fromMe: true, id: mine });
-	assert.equal((await c.ask('edit', { chat: GROUP, target: 'UNKNOWN', text: 'x' })).error.code, 'not_found');
+	assert.equal(
+		(await c.ask('edit', { chat: GROUP, target: 'UNKNOWN', text: 'x' })).error.code,
+		'not_found',
+	);
 
-	const theirs = r.wa.message({ key: { remoteJid: GROUP, participant: BOB.lid, participantAlt: BOB.pn }, message: { conversation: 'question?' } });
+	const theirs = r.wa.message({
+		key: { remoteJid: GROUP, participant: BOB.lid, participantAlt: BOB.pn },
+		message: { conversation: 'question?' },
+	});
 	await c.event('message');
 	assert.ok((await c.ask('react', { chat: GROUP, target: theirs, emoji: '👍' })).ok);
-	assert.deepEqual(r.wa.sent[2].content.react, { text: '👍', key: { remoteJid: GROUP, fromMe: false, id: theirs, participant: BOB.lid } });
-	assert.equal((await c.ask('react', { chat: GROUP, target: 'UNKNOWN', emoji: '👍' })).error.code, 'not_found');
-	assert.equal((await c.ask('react', { chat: ANN.pn, target: theirs, emoji: '👍' })).error.code, 'not_found'); // not of that chat
-	assert.ok((await c.ask('react', { chat: GROUP, target: 'UNKNOWN', emoji: '', sender: ANN.lid, from_me: false })).ok);
-	assert.deepEqual(r.wa.sent[3].content.react, { text: '', key: { remoteJid: GROUP, fromMe: false, id: 'UNKNOWN', participant: ANN.lid } });
+	assert.deepEqual(r.wa.sent[2].content.react, {
+		text: '👍',
+		key: { remoteJid: GROUP, fromMe: false, id: theirs, participant: BOB.lid },
+	});
+	assert.equal(
+		(await c.ask('react', { chat: GROUP, target: 'UNKNOWN', emoji: '👍' })).error.code,
+		'not_found',
+	);
+	assert.equal(
+		(await c.ask('react', { chat: ANN.pn, target: theirs, emoji: '👍' })).error.code,
+		'not_found',
+	); // not of that chat
+	assert.ok(
+		(
+			await c.ask('react', {
+				chat: GROUP,
+				target: 'UNKNOWN',
+				emoji: '',
+				sender: ANN.lid,
+				from_me: false,
+			})
+		).ok,
+	);
+	assert.deepEqual(r.wa.sent[3].content.react, {
+		text: '',
+		key: { remoteJid: GROUP, fromMe: false, id: 'UNKNOWN', participant: ANN.lid },
+	});
 
 	assert.ok((await c.ask('send', { to: GROUP, text: 'answer', quote: { id: theirs } })).ok);
-	assert.deepEqual(r.wa.sent[4].quoted, { key: { remoteJid: GROUP, fromMe: false, id: theirs, participant: BOB.lid }, message: { conversation: 'question?' } });
-	assert.ok((await c.ask('send', { to: GROUP, text: 'answer', quote: { id: 'LONGAGO', text: 'old', sender: ANN.lid } })).ok);
+	assert.deepEqual(r.wa.sent[4].quoted, {
+		key: { remoteJid: GROUP, fromMe: false, id: theirs, participant: BOB.lid },
+		message: { conversation: 'question?' },
+	});
+	assert.ok(
+		(
+			await c.ask('send', {
+				to: GROUP,
+				text: 'answer',
+				quote: { id: 'LONGAGO', text: 'old', sender: ANN.lid },
+			})
+		).ok,
+	);
 	assert.deepEqual(r.wa.sent[5].quoted.message, { conversation: 'old' });
 	assert.equal(r.wa.sent[5].quoted.key.participant, ANN.lid);
 
 	assert.ok((await c.ask('typing', { chat: GROUP, on: true })).ok);
-	assert.deepEqual((await r.wa.calls.take((x) => x.name === 'sendPresenceUpdate')).args, ['composing', GROUP]);
-	r.wa.answers.groupMetadata = () => ({ id: GROUP, subject: 'Family', owner: undefined, participants: [
-		{ id: ANN.lid, lid: ANN.lid, phoneNumber: ANN.pn, admin: 'admin' }, { id: '100000000000003@lid', admin: null }] });
+	assert.deepEqual((await r.wa.calls.take((x) => x.name === 'sendPresenceUpdate')).args, [
+		'composing',
+		GROUP,
+	]);
+	r.wa.answers.groupMetadata = () => ({
+		id: GROUP,
+		subject: 'Family',
+		owner: undefined,
+		participants: [
+			{ id: ANN.lid, lid: ANN.lid, phoneNumber: ANN.pn, admin: 'admin' },
+			{ id: '100000000000003@lid', admin: null },
+		],
+	});
 	const { group } = await c.ask('group', { jid: GROUP });
 	assert.equal(group.subject, 'Family');
 	assert.deepEqual(group.participants[0], { jid: ANN.pn, lid: ANN.lid, pn: ANN.pn, admin: true });
-	assert.deepEqual(group.participants[1], { jid: '100000000000003@lid', lid: '100000000000003@lid', admin: false });
-	r.wa.answers.groupMetadata = () => Object.assign(new Error('item-not-found'), { data: 404, status: 500 });
+	assert.deepEqual(group.participants[1], {
+		jid: '100000000000003@lid',
+		lid: '100000000000003@lid',
+		admin: false,
+	});
+	r.wa.answers.groupMetadata = () =>
+		Object.assign(new Error('item-not-found'), { data: 404, status: 500 });
 	assert.equal((await c.ask('group', { jid: '120363000000000009@g.us' })).error.code, 'gone');
 });

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the bridge's tests share: WhatsApp (the driver of standin.mjs), the bridge as a process, and a client of PROTOCOL.md.
-// Everything waits for what happens, never for time to pass.
+// What the bridge's tests share: WhatsApp (the driver of standin.mjs), the bridge as a process, and
+// a client of PROTOCOL.md. Everything waits for what happens, never for time to pass.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
@@ -16,14 +16,20 @@ export const BRIDGE = path.join(HERE, '../../channels/whatsapp/bridge');
 const { WebSocket } = createRequire(path.join(BRIDGE, 'bridge.mjs'))('ws');
 
 export const TOKEN = 'a-token-of-the-tests-0123456789';
-export const ME = { id: '4915119999999:7@s.whatsapp.net', lid: '199999999999999:7@lid', name: 'Chela' };
+export const ME = {
+	id: '4915119999999:7@s.whatsapp.net',
+	lid: '199999999999999:7@lid',
+	name: 'Chela',
+};
 export const ANN = { pn: '4915110000001@s.whatsapp.net', lid: '100000000000001@lid' };
 export const BOB = { pn: '4915110000002@s.whatsapp.net', lid: '100000000000002@lid' };
 export const GROUP = '120363000000000001@g.us';
 
 export const within = (promise, what, ms = 15_000) => {
 	let timer;
-	const late = new Promise((_, reject) => { timer = setTimeout(() => reject(new Error(`waited for ${what}`)), ms); });
+	const late = new Promise((_, reject) => {
+		timer = setTimeout(() => reject(new Error(`waited for ${what}`)), ms);
+	});
 	return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 };
 
@@ -36,22 +42,23 @@ export class Inbox {
 
 	put(item) {
 		this.items.push(item);
-		for (const w of [...this.waiters])
-			w();
+		for (const w of [...this.waiters]) w();
 	}
 
 	take(fits = () => true, what = fits.toString()) {
-		return within(new Promise((resolve) => {
-			const look = () => {
-				const i = this.items.findIndex(fits);
-				if (i < 0)
-					return;
-				this.waiters.splice(this.waiters.indexOf(look), 1);
-				resolve(this.items.splice(i, 1)[0]);
-			};
-			this.waiters.push(look);
-			look();
-		}), what);
+		return within(
+			new Promise((resolve) => {
+				const look = () => {
+					const i = this.items.findIndex(fits);
+					if (i < 0) return;
+					this.waiters.splice(this.waiters.indexOf(look), 1);
+					resolve(this.items.splice(i, 1)[0]);
+				};
+				this.waiters.push(look);
+				look();
+			}),
+			what,
+		);
 	}
 }
 
@@ -71,7 +78,10 @@ export class WhatsApp {
 		this.server = net.createServer((c) => {
 			this.conn = c;
 			c.on('error', () => {});
-			readline.createInterface({ input: c }).on('error', () => {}).on('line', (l) => this.line(JSON.parse(l)));
+			readline
+				.createInterface({ input: c })
+				.on('error', () => {})
+				.on('line', (l) => this.line(JSON.parse(l)));
 		});
 		await new Promise((r) => this.server.listen(this.path(), r));
 	}
@@ -89,33 +99,47 @@ export class WhatsApp {
 	}
 
 	line(o) {
-		if (o.open)
-			this.sockets.put(o);
-		else if (o.call)
-			this.called(o);
+		if (o.open) this.sockets.put(o);
+		else if (o.call) this.called(o);
 	}
 
 	called({ call, name, args }) {
 		this.calls.put({ name, args });
 		const own = this.answers[name];
-		let result = own ? own(...args) : { groupFetchAllParticipating: {}, requestPairingCode: 'ABCD1234' }[name] ?? null;
-		if (result === 'later')
-			return;
+		let result = own
+			? own(...args)
+			: ({ groupFetchAllParticipating: {}, requestPairingCode: 'ABCD1234' }[name] ?? null);
+		if (result === 'later') return;
 		if (name === 'sendMessage')
-			this.sent.push({ jid: args[0], content: args[1], id: args[2].messageId, quoted: args[2].quoted });
+			this.sent.push({
+				jid: args[0],
+				content: args[1],
+				id: args[2].messageId,
+				quoted: args[2].quoted,
+			});
 		if (result instanceof Error)
-			return this.say({ done: call, error: { message: result.message, status: result.status, data: result.data } });
+			return this.say({
+				done: call,
+				error: { message: result.message, status: result.status, data: result.data },
+			});
 		this.say({ done: call, result });
-		if (name === 'sendMessage' && this.autoAck)
-			this.ack(args[2].messageId);
+		if (name === 'sendMessage' && this.autoAck) this.ack(args[2].messageId);
 	}
 
 	ack(id, more = {}) {
-		this.say({ ws: ['CB:ack,class:message', { tag: 'ack', attrs: { id, class: 'message', t: '1790000000', ...more } }] });
+		this.say({
+			ws: [
+				'CB:ack,class:message',
+				{ tag: 'ack', attrs: { id, class: 'message', t: '1790000000', ...more } },
+			],
+		});
 	}
 
 	close(statusCode, message) {
-		this.emit('connection.update', { connection: 'close', lastDisconnect: { error: { statusCode, message }, date: new Date() } });
+		this.emit('connection.update', {
+			connection: 'close',
+			lastDisconnect: { error: { statusCode, message }, date: new Date() },
+		});
 	}
 
 	// The account is linked and the connection stands.
@@ -127,8 +151,18 @@ export class WhatsApp {
 	// A message as Baileys tells it; key fields and content over a plain one.
 	message({ key = {}, message, type = 'notify', ...more }) {
 		const id = key.id ?? `3A${String(++this.number).padStart(18, '0')}`;
-		this.emit('messages.upsert', { type, messages: [{ key: { remoteJid: ANN.pn, fromMe: false, id, ...key },
-			messageTimestamp: 1_790_000_000, pushName: 'Ann', message, ...more }] });
+		this.emit('messages.upsert', {
+			type,
+			messages: [
+				{
+					key: { remoteJid: ANN.pn, fromMe: false, id, ...key },
+					messageTimestamp: 1_790_000_000,
+					pushName: 'Ann',
+					message,
+					...more,
+				},
+			],
+		});
 		return id;
 	}
 
@@ -143,18 +177,38 @@ export class WhatsApp {
 export class Bridge {
 	constructor(dir, driver, env = {}) {
 		this.stderr = '';
-		this.proc = spawn(process.execPath, [path.join(BRIDGE, 'bridge.mjs'), '--dir', dir, '--supervised', ...(env.ARGS ?? [])], {
-			env: { PATH: process.env.PATH, CHELA_WA_TOKEN: TOKEN, CHELA_WA_SOCKET: path.join(HERE, 'standin.mjs'),
-				CHELA_WA_DRIVER: driver, CHELA_WA_SPEED: '50', ...env, ARGS: '' } });
-		this.proc.stderr.on('data', (d) => { this.stderr += d; });
+		this.proc = spawn(
+			process.execPath,
+			[path.join(BRIDGE, 'bridge.mjs'), '--dir', dir, '--supervised', ...(env.ARGS ?? [])],
+			{
+				env: {
+					PATH: process.env.PATH,
+					CHELA_WA_TOKEN: TOKEN,
+					CHELA_WA_SOCKET: path.join(HERE, 'standin.mjs'),
+					CHELA_WA_DRIVER: driver,
+					CHELA_WA_SPEED: '50',
+					...env,
+					ARGS: '',
+				},
+			},
+		);
+		this.proc.stderr.on('data', (d) => {
+			this.stderr += d;
+		});
 		this.stdout = readline.createInterface({ input: this.proc.stdout });
 		this.ended = new Promise((r) => this.proc.on('exit', (code, signal) => r(signal ?? code)));
 	}
 
 	async ready() {
-		const line = await within(Promise.race([new Promise((r) => this.stdout.once('line', r)), this.ended.then((code) => {
-			throw new Error(`the bridge ended with ${code}: ${this.stderr}`);
-		})]), 'the bridge');
+		const line = await within(
+			Promise.race([
+				new Promise((r) => this.stdout.once('line', r)),
+				this.ended.then((code) => {
+					throw new Error(`the bridge ended with ${code}: ${this.stderr}`);
+				}),
+			]),
+			'the bridge',
+		);
 		this.hello = JSON.parse(line);
 		assert.equal(this.hello.chela_bridge, 1);
 		assert.equal(this.hello.pid, this.proc.pid);
@@ -176,7 +230,9 @@ export class Client {
 		this.opened = new Promise((resolve, reject) => {
 			this.ws.on('open', resolve);
 			this.ws.on('error', reject);
-			this.ws.on('unexpected-response', (_, res) => reject(Object.assign(new Error('refused'), { status: res.statusCode })));
+			this.ws.on('unexpected-response', (_, res) =>
+				reject(Object.assign(new Error('refused'), { status: res.statusCode })),
+			);
 		});
 		this.ws.on('message', (d) => this.inbox.put(JSON.parse(d.toString())));
 		this.number = 0;
@@ -199,11 +255,19 @@ export class Client {
 	}
 
 	event(type) {
-		return this.inbox.take((f) => f.event && (!type || f.event.type === type), `an event ${type ?? ''}`);
+		return this.inbox.take(
+			(f) => f.event && (!type || f.event.type === type),
+			`an event ${type ?? ''}`,
+		);
 	}
 
 	async state(state) {
-		return (await this.inbox.take((f) => f.event?.type === 'state' && f.event.state === state, `state ${state}`)).event;
+		return (
+			await this.inbox.take(
+				(f) => f.event?.type === 'state' && f.event.state === state,
+				`state ${state}`,
+			)
+		).event;
 	}
 
 	ack(seq) {
@@ -237,8 +301,7 @@ export async function rig(t, { linked = true, env } = {}) {
 	r.join = async () => {
 		const c = await r.client();
 		c.welcome = await c.hello();
-		if (linked && c.welcome.state.state !== 'up')
-			await c.state('up');
+		if (linked && c.welcome.state.state !== 'up') await c.state('up');
 		return c;
 	};
 	// the bridge starts again with the same directory, and WhatsApp takes it back
@@ -248,15 +311,16 @@ export async function rig(t, { linked = true, env } = {}) {
 		wa.up();
 	};
 	t.after(async () => {
-		for (const c of r.clients)
-			c.end();
-		for (const b of r.bridges)
-			await b.kill();
+		for (const c of r.clients) c.end();
+		for (const b of r.bridges) await b.kill();
 		wa.stop();
 	});
 	if (linked) {
 		fs.mkdirSync(path.join(dir, 'keys'), { recursive: true });
-		fs.writeFileSync(path.join(dir, 'keys/creds.json'), JSON.stringify({ account: { details: 'x' }, me: ME }));
+		fs.writeFileSync(
+			path.join(dir, 'keys/creds.json'),
+			JSON.stringify({ account: { details: 'x' }, me: ME }),
+		);
 	}
 	await r.start();
 	if (linked) {

@@ -17,7 +17,8 @@ for (const code of [408, 428, 503, 0])
 			await c.state('connecting');
 			await r.wa.sockets.take();
 		}
-		for (let i = 0; i < 6; i++) // 1 s, 2 s, 4 s ... by speed, each between half and whole
+		for (let i = 0; i < 6; i++)
+			// 1 s, 2 s, 4 s ... by speed, each between half and whole
 			assert.ok(waits[i] >= 2 ** i * 4.9 - 2 && waits[i] <= 2 ** i * 10 + 1, waits.join());
 		r.wa.up();
 		assert.equal((await c.state('up')).me.jid, '4915119999999@s.whatsapp.net');
@@ -38,7 +39,10 @@ test('401: logged out, the keys are set aside, the process lives, link begins an
 	r.wa.close(401);
 	assert.equal((await c.state('logged_out')).code, 401);
 	assert.ok(fs.existsSync(path.join(r.dir, 'keys.old/creds.json')));
-	assert.equal((await c.ask('send', { to: '4915110000001@s.whatsapp.net', text: 'x' })).error.code, 'offline');
+	assert.equal(
+		(await c.ask('send', { to: '4915110000001@s.whatsapp.net', text: 'x' })).error.code,
+		'offline',
+	);
 	assert.equal((await c.ask('link')).state, 'linking');
 	assert.equal((await r.wa.sockets.take((s) => s.open > 1)).linked, false);
 });
@@ -133,7 +137,12 @@ test('link by pairing code; nobody types it; a refusal', async (t) => {
 	await c.ask('link', { phone: '4915112345678' });
 	await r.wa.sockets.take();
 	r.wa.emit('connection.update', { qr: '2@x' });
-	assert.deepEqual((await c.event('pairing')).event, { type: 'pairing', code: 'ABCD1234', phone: '4915112345678', ttl_ms: 160000 });
+	assert.deepEqual((await c.event('pairing')).event, {
+		type: 'pairing',
+		code: 'ABCD1234',
+		phone: '4915112345678',
+		ttl_ms: 160000,
+	});
 	r.wa.emit('connection.update', { qr: '2@y' });
 	r.wa.close(408, 'QR refs attempts ended');
 	assert.match((await c.state('unlinked')).text, /in time/);

@@ -8,7 +8,8 @@ import { ANN, BRIDGE, rig } from './rig.mjs';
 
 const { Journal } = await import(path.join(BRIDGE, 'journal.mjs'));
 const { Spool } = await import(path.join(BRIDGE, 'spool.mjs'));
-const say = (wa, text, id) => wa.message({ message: { conversation: text }, ...(id && { key: { id } }) });
+const say = (wa, text, id) =>
+	wa.message({ message: { conversation: text }, ...(id && { key: { id } }) });
 
 test('what was not acknowledged comes again, in order and with its number; what was does not', async (t) => {
 	const r = await rig(t);
@@ -42,15 +43,12 @@ test('what was not acknowledged comes again, in order and with its number; what 
 test('not more than the window is under way', async (t) => {
 	const r = await rig(t);
 	const c = await r.join();
-	for (let i = 0; i < 300; i++)
-		say(r.wa, `n${i}`);
-	for (let i = 1; i <= 256; i++)
-		assert.equal((await c.event('message')).seq, i);
+	for (let i = 0; i < 300; i++) say(r.wa, `n${i}`);
+	for (let i = 1; i <= 256; i++) assert.equal((await c.event('message')).seq, i);
 	while ((await c.ask('ping')).seq < 300); // all are on disk
 	assert.equal(c.inbox.items.filter((f) => f.seq).length, 0);
 	c.ack(256);
-	for (let i = 257; i <= 300; i++)
-		assert.equal((await c.event('message')).seq, i);
+	for (let i = 257; i <= 300; i++) assert.equal((await c.event('message')).seq, i);
 });
 
 test('kill -9 in a stream of messages: a number never names another event, and what was seen comes again', async (t) => {
@@ -60,9 +58,11 @@ test('kill -9 in a stream of messages: a number never names another event, and w
 	for (let round = 0; round < 6; round++) {
 		const c = await r.join();
 		assert.ok(c.welcome.acked <= acked, 'acknowledged by nobody'); // an ack may be lost, never invented
-		assert.ok(c.welcome.seq >= Math.max(0, ...seen.keys()), 'an event that was sent is not on disk');
-		for (let i = 0; i < 200; i++)
-			say(r.wa, 'x', `R${round}N${i}`);
+		assert.ok(
+			c.welcome.seq >= Math.max(0, ...seen.keys()),
+			'an event that was sent is not on disk',
+		);
+		for (let i = 0; i < 200; i++) say(r.wa, 'x', `R${round}N${i}`);
 		for (let i = 0; i < 40 + round * 17; i++) {
 			const f = await c.event('message');
 			assert.equal(seen.get(f.seq) ?? f.event.id, f.event.id);
@@ -82,8 +82,7 @@ test('kill -9 in a stream of messages: a number never names another event, and w
 test('a full spool leaves WhatsApp and comes back when it is half empty', async (t) => {
 	const r = await rig(t, { env: { CHELA_WA_SPOOL: '10' } });
 	const c = await r.join();
-	for (let i = 0; i < 10; i++)
-		say(r.wa, `n${i}`);
+	for (let i = 0; i < 10; i++) say(r.wa, `n${i}`);
 	await c.state('paused');
 	assert.equal((await c.ask('send', { to: ANN.pn, text: 'x' })).error.code, 'offline');
 	c.ack(10);
@@ -120,7 +119,11 @@ test('the journal: torn ends, unreadable lines, rewriting under load, a disk tha
 	full.fd = fs.openSync('/dev/full', 'r+');
 	await assert.rejects(full.append({ a: 1 }), { code: 'ENOSPC' });
 	const trouble = [];
-	const patient = new Journal(path.join(dir, 'p'), { retry: true, retryMs: 1, onTrouble: (e) => trouble.push(e?.code ?? 'over') });
+	const patient = new Journal(path.join(dir, 'p'), {
+		retry: true,
+		retryMs: 1,
+		onTrouble: (e) => trouble.push(e?.code ?? 'over'),
+	});
 	load(patient);
 	const good = patient.fd;
 	patient.fd = full.fd;
@@ -139,13 +142,20 @@ test('the spool is trimmed, and its file does not grow for ever', async (t) => {
 	const s = new Spool(dir);
 	await s.open();
 	for (let i = 0; i < 3000; i += 100) {
-		await Promise.all(Array.from({ length: 100 }, (_, k) => s.append({ type: 'message', text: 'x'.repeat(100), k: i + k })));
+		await Promise.all(
+			Array.from({ length: 100 }, (_, k) =>
+				s.append({ type: 'message', text: 'x'.repeat(100), k: i + k }),
+			),
+		);
 		s.ack(s.seq - 5);
 	}
 	await s.journal.settle();
 	assert.ok(fs.statSync(path.join(dir, 'spool.jsonl')).size < 250_000);
 	const again = new Spool(dir);
 	await again.open();
-	assert.deepEqual([again.seq, again.acked, again.items.length, again.session], [3000, 2995, 5, s.session]);
+	assert.deepEqual(
+		[again.seq, again.acked, again.items.length, again.session],
+		[3000, 2995, 5, s.session],
+	);
 	assert.equal(await again.append({}), 3001);
 });

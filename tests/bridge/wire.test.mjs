@@ -17,16 +17,20 @@ const turnedAway = async (c, code, close) => {
 test('hello: token, version, form, time', async (t) => {
 	const r = await rig(t, { linked: false });
 	for (const [hello, code, close] of [
-		[{ hello: { version: 1, token: 'wrong-token-0123456789' } }, 'bad_token', 4003], [{ hello: { version: 1, token: TOKEN + 'x' } }, 'bad_token', 4003],
-		[{ hello: { version: 1 } }, 'bad_frame', 4002], [{ hello: { version: 2, token: TOKEN } }, 'bad_version', 4004],
-		[{ id: 'x', op: 'ping' }, 'bad_frame', 4002], ['{torn', 'bad_frame', 4002], ['[]', 'bad_frame', 4002], [Buffer.from('x'), 'bad_frame', 4002],
+		[{ hello: { version: 1, token: 'wrong-token-0123456789' } }, 'bad_token', 4003],
+		[{ hello: { version: 1, token: TOKEN + 'x' } }, 'bad_token', 4003],
+		[{ hello: { version: 1 } }, 'bad_frame', 4002],
+		[{ hello: { version: 2, token: TOKEN } }, 'bad_version', 4004],
+		[{ id: 'x', op: 'ping' }, 'bad_frame', 4002],
+		['{torn', 'bad_frame', 4002],
+		['[]', 'bad_frame', 4002],
+		[Buffer.from('x'), 'bad_frame', 4002],
 	]) {
 		const c = await r.client();
 		await c.opened;
 		c.send(hello);
 		const error = await turnedAway(c, code, close);
-		if (code === 'bad_version')
-			assert.deepEqual(error.versions, [1]);
+		if (code === 'bad_version') assert.deepEqual(error.versions, [1]);
 	}
 	const silent = await r.client();
 	await silent.opened;
@@ -35,13 +39,14 @@ test('hello: token, version, form, time', async (t) => {
 
 test('an Origin is refused, another path too, and too many who say nothing', async (t) => {
 	const r = await rig(t, { linked: false });
-	await assert.rejects((await r.client({ headers: { Origin: 'http://127.0.0.1' } })).opened, { status: 403 });
+	await assert.rejects((await r.client({ headers: { Origin: 'http://127.0.0.1' } })).opened, {
+		status: 403,
+	});
 	await assert.rejects((await r.client({ headers: { Origin: 'null' } })).opened, { status: 403 });
 	await assert.rejects((await r.client({ url: '/other' })).opened, { status: 404 });
 	await r.bridge.kill();
 	await r.start({ CHELA_WA_SPEED: '1' }); // they stay for 5 s
-	for (let i = 0; i < 8; i++)
-		await (await r.client()).opened;
+	for (let i = 0; i < 8; i++) await (await r.client()).opened;
 	await assert.rejects((await r.client()).opened, { status: 503 });
 });
 
@@ -60,12 +65,26 @@ test('welcome tells the state; a new client replaces the old one after its token
 	await turnedAway(a, 'replaced', 4009);
 	const pong = await b.ask('ping');
 	assert.equal(pong.state.state, 'up');
-	assert.deepEqual(pong.state.me, { jid: '4915119999999@s.whatsapp.net', lid: '199999999999999@lid', pn: '4915119999999@s.whatsapp.net', name: 'Chela' });
+	assert.deepEqual(pong.state.me, {
+		jid: '4915119999999@s.whatsapp.net',
+		lid: '199999999999999@lid',
+		pn: '4915119999999@s.whatsapp.net',
+		name: 'Chela',
+	});
 });
 
 test('frames of a welcomed client: odd ones end the connection, odd requests are answered', async (t) => {
 	const r = await rig(t);
-	for (const odd of ['{', '"x"', { ack: 1 }, { ack: -1 }, { ack: 'x' }, { op: 'ping' }, { id: 'a b', op: 'ping' }, { id: 'a' }]) {
+	for (const odd of [
+		'{',
+		'"x"',
+		{ ack: 1 },
+		{ ack: -1 },
+		{ ack: 'x' },
+		{ op: 'ping' },
+		{ id: 'a b', op: 'ping' },
+		{ id: 'a' },
+	]) {
 		const c = await r.join();
 		c.send(odd);
 		await turnedAway(c, 'bad_frame', 4002);
@@ -74,11 +93,21 @@ test('frames of a welcomed client: odd ones end the connection, odd requests are
 	big.send({ id: 'x', op: 'send', to: ANN.pn, text: 'x'.repeat(1 << 20) });
 	assert.equal(await within(big.closed, 'the close'), 1009);
 	const c = await r.join();
-	for (const [op, members] of [['dance', {}], ['send', { to: 'x', text: 'x' }], ['send', { to: ANN.pn, text: '' }],
-		['send', { to: ANN.pn, text: 'é'.repeat(32769) }], ['send', { to: ANN.pn, text: 'x', quote: {} }], ['edit', { chat: ANN.pn, text: 'x' }],
-		['react', { chat: ANN.pn, target: '../x', emoji: 'x' }], ['send_media', { to: ANN.pn, hash: '0'.repeat(64), mime: 'image/png', name: 'a/b' }],
-		['fetch', { hash: '../../etc/passwd', offset: 0 }], ['put', { hash: '0'.repeat(64), size: 1, offset: 0, data: '?' }],
-		['link', { phone: '+49' }], ['typing', { chat: ANN.pn, on: 1 }], ['constructor', {}]]) {
+	for (const [op, members] of [
+		['dance', {}],
+		['send', { to: 'x', text: 'x' }],
+		['send', { to: ANN.pn, text: '' }],
+		['send', { to: ANN.pn, text: 'é'.repeat(32769) }],
+		['send', { to: ANN.pn, text: 'x', quote: {} }],
+		['edit', { chat: ANN.pn, text: 'x' }],
+		['react', { chat: ANN.pn, target: '../x', emoji: 'x' }],
+		['send_media', { to: ANN.pn, hash: '0'.repeat(64), mime: 'image/png', name: 'a/b' }],
+		['fetch', { hash: '../../etc/passwd', offset: 0 }],
+		['put', { hash: '0'.repeat(64), size: 1, offset: 0, data: '?' }],
+		['link', { phone: '+49' }],
+		['typing', { chat: ANN.pn, on: 1 }],
+		['constructor', {}],
+	]) {
 		const { error } = await c.ask(op, members);
 		assert.equal(error.code, 'bad_request', op);
 		assert.equal(error.retryable, false);
@@ -104,10 +133,19 @@ test('the end: of the parent, by signal, twice on one directory, without a token
 	assert.equal(await within(c.closed, 'the close'), 1001);
 	await r.start();
 	assert.equal(await r.bridge.kill('SIGTERM'), 0);
-	assert.equal(await within(new Bridge(r.dir, r.wa.path(), { CHELA_WA_TOKEN: 'short' }).ended, 'no token'), 2);
+	assert.equal(
+		await within(new Bridge(r.dir, r.wa.path(), { CHELA_WA_TOKEN: 'short' }).ended, 'no token'),
+		2,
+	);
 	const file = path.join(r.wa.dir, 'token');
 	fs.writeFileSync(file, TOKEN, { mode: 0o644 });
-	assert.equal(await within(new Bridge(r.dir, r.wa.path(), { ARGS: ['--token-file', file] }).ended, 'an open token file'), 2);
+	assert.equal(
+		await within(
+			new Bridge(r.dir, r.wa.path(), { ARGS: ['--token-file', file] }).ended,
+			'an open token file',
+		),
+		2,
+	);
 	fs.chmodSync(file, 0o600);
 	await r.start({ CHELA_WA_TOKEN: '', ARGS: ['--token-file', file] });
 	await (await r.client()).hello();
@@ -116,11 +154,25 @@ test('the end: of the parent, by signal, twice on one directory, without a token
 test('kill -9 of the parent takes the bridge along', async (t) => {
 	const r = await rig(t, { linked: false });
 	await r.bridge.kill('SIGTERM');
-	const parent = spawn(process.execPath, ['-e', `
+	const parent = spawn(
+		process.execPath,
+		[
+			'-e',
+			`
 		const { spawn } = require('node:child_process');
 		const p = spawn(process.execPath, [${JSON.stringify(path.join(BRIDGE, 'bridge.mjs'))}, '--dir', ${JSON.stringify(r.dir)}, '--supervised'],
-			{ stdio: ['pipe', 'inherit', 'ignore'] });`], { env: { ...process.env, CHELA_WA_TOKEN: TOKEN,
-		CHELA_WA_SOCKET: path.join(path.dirname(BRIDGE), '../../tests/bridge/standin.mjs'), CHELA_WA_DRIVER: r.wa.path() }, stdio: ['ignore', 'pipe', 'inherit'] });
+			{ stdio: ['pipe', 'inherit', 'ignore'] });`,
+		],
+		{
+			env: {
+				...process.env,
+				CHELA_WA_TOKEN: TOKEN,
+				CHELA_WA_SOCKET: path.join(path.dirname(BRIDGE), '../../tests/bridge/standin.mjs'),
+				CHELA_WA_DRIVER: r.wa.path(),
+			},
+			stdio: ['ignore', 'pipe', 'inherit'],
+		},
+	);
 	await within(new Promise((resolve) => parent.stdout.once('data', resolve)), 'the bridge');
 	const gone = new Promise((resolve) => parent.stdout.once('close', resolve)); // the bridge holds the other end
 	parent.kill('SIGKILL');

@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 // SPDX-License-Identifier: Apache-2.0
-// The WhatsApp bridge: arguments, the lock of its directory, and the parts put together. Why it exists: PROTOCOL.md. Must never: print
-// anything but its one line on standard output, or outlive its parent when it has one.
+// The WhatsApp bridge: arguments, the lock of its directory, and the parts put together. Why it
+// exists: PROTOCOL.md. Must never: print anything but its one line on standard output, or outlive
+// its parent when it has one.
 import crypto from 'node:crypto';
 import fs from 'node:fs';
 import net from 'node:net';
@@ -26,13 +27,23 @@ const end = (status, why) => {
 function settings() {
 	let values;
 	try {
-		({ values } = parseArgs({ options: { dir: { type: 'string' }, host: { type: 'string', default: '127.0.0.1' },
-			port: { type: 'string', default: '0' }, 'token-file': { type: 'string' }, supervised: { type: 'boolean' } } }));
+		({ values } = parseArgs({
+			options: {
+				dir: { type: 'string' },
+				host: { type: 'string', default: '127.0.0.1' },
+				port: { type: 'string', default: '0' },
+				'token-file': { type: 'string' },
+				supervised: { type: 'boolean' },
+			},
+		}));
 	} catch (e) {
 		end(2, e.message);
 	}
 	if (!values.dir || !/^\d{1,5}$/.test(values.port))
-		end(2, 'usage: bridge.mjs --dir DIR [--host H] [--port N] [--token-file FILE] [--supervised]');
+		end(
+			2,
+			'usage: bridge.mjs --dir DIR [--host H] [--port N] [--token-file FILE] [--supervised]',
+		);
 	return { ...values, token: token(values['token-file']) };
 }
 
@@ -53,13 +64,18 @@ function token(file) {
 	return t;
 }
 
-// One bridge to a directory: two would fight for the session. A name in Linux' abstract space goes with its process, however that ends.
+// One bridge to a directory: two would fight for the session. A name in Linux' abstract space goes
+// with its process, however that ends.
 function lock(dir) {
 	const { dev, ino } = fs.statSync(dir);
 	const mark = crypto.createHash('sha256').update(`${dev}:${ino}`).digest('hex').slice(0, 32);
 	return new Promise((resolve) => {
 		const s = net.createServer((c) => c.destroy());
-		s.once('error', (e) => (e.code === 'EADDRINUSE' ? end(3, 'another bridge uses this directory') : end(1, e.message)));
+		s.once('error', (e) =>
+			e.code === 'EADDRINUSE'
+				? end(3, 'another bridge uses this directory')
+				: end(1, e.message),
+		);
 		s.listen(`\0chela-whatsapp-${mark}`, () => resolve(s));
 	});
 }
@@ -78,28 +94,51 @@ async function main() {
 	const people = new People(opts.dir);
 	const recent = new Recent(opts.dir);
 	const sent = new Sent(opts.dir);
-	const limits = standIn && process.env.CHELA_WA_SPOOL ? { maxEvents: Number(process.env.CHELA_WA_SPOOL) } : {};
-	const spool = new Spool(opts.dir, { ...limits, onTrouble: (e) => session?.pause(!!e, `the disk does not take events: ${e?.message}`) });
+	const limits =
+		standIn && process.env.CHELA_WA_SPOOL
+			? { maxEvents: Number(process.env.CHELA_WA_SPOOL) }
+			: {};
+	const spool = new Spool(opts.dir, {
+		...limits,
+		onTrouble: (e) => session?.pause(!!e, `the disk does not take events: ${e?.message}`),
+	});
 	const media = new Media(opts.dir, { download: (ref) => socket.download(session.sock, ref) });
-	for (const part of [people, recent, sent, media])
-		part.open();
+	for (const part of [people, recent, sent, media]) part.open();
 	await spool.open();
-	session = new Session({ keys: new Keys(opts.dir, socket.codec), socket, people, recent, sent, spool, media }, {
-		tell: (event) => wire.tell(event), drawQr: (qr, done) => qrcode.generate(qr, { small: true }, done), speed });
-	const requests = new Requests({ session, outgoing: new Outgoing(session, speed), sent, media, spool });
-	wire = new Wire({ token: opts.token, spool, ask: (id, r) => requests.ask(id, r), name: `chela-whatsapp/1.0 ${socket.name}`,
-		greet: () => ({ state: session.told(), ...(session.told().me && { me: session.told().me }) }),
-		...(standIn && { helloMs: 5000 / speed, pingMs: 15000 / speed, idleMs: 45000 / speed }) });
+	session = new Session(
+		{ keys: new Keys(opts.dir, socket.codec), socket, people, recent, sent, spool, media },
+		{
+			tell: (event) => wire.tell(event),
+			drawQr: (qr, done) => qrcode.generate(qr, { small: true }, done),
+			speed,
+		},
+	);
+	const requests = new Requests({
+		session,
+		outgoing: new Outgoing(session, speed),
+		sent,
+		media,
+		spool,
+	});
+	wire = new Wire({
+		token: opts.token,
+		spool,
+		ask: (id, r) => requests.ask(id, r),
+		name: `chela-whatsapp/1.0 ${socket.name}`,
+		greet: () => ({
+			state: session.told(),
+			...(session.told().me && { me: session.told().me }),
+		}),
+		...(standIn && { helloMs: 5000 / speed, pingMs: 15000 / speed, idleMs: 45000 / speed }),
+	});
 	let ending = false;
 	const stop = async (why) => {
-		if (ending)
-			return;
+		if (ending) return;
 		ending = true;
 		setTimeout(() => end(0, `${why} (in haste)`), 3000);
 		session.stop();
 		await wire.close();
-		for (const part of [spool, sent, people, recent])
-			await part.journal.settle();
+		for (const part of [spool, sent, people, recent]) await part.journal.settle();
 		end(0, why);
 	};
 	process.on('SIGTERM', () => stop('asked to end'));
@@ -115,6 +154,10 @@ async function main() {
 }
 
 // Baileys leaves promises behind when its socket ends; that is no reason to end with it.
-process.on('unhandledRejection', (e) => log('warn', 'a promise of nobody failed', { err: e?.message ?? String(e) }));
-process.on('uncaughtException', (e) => end(1, `uncaught: ${e?.stack?.split('\n').slice(0, 3).join(' ') ?? e}`));
+process.on('unhandledRejection', (e) =>
+	log('warn', 'a promise of nobody failed', { err: e?.message ?? String(e) }),
+);
+process.on('uncaughtException', (e) =>
+	end(1, `uncaught: ${e?.stack?.split('\n').slice(0, 3).join(' ') ?? e}`),
+);
 main().catch((e) => end(1, e.message));

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// An append-only file of JSON lines that survives kill -9 and power loss at any byte. Why: the spool, the sent log and the table
-// of people all need just this. Many appends share one sync. Must never: say that a line is kept before it is on disk, or
-// lose a good line because of a torn one behind it.
+// An append-only file of JSON lines that survives kill -9 and power loss at any byte. Why: the
+// spool, the sent log and the table of people all need just this. Many appends share one sync. Must
+// never: say that a line is kept before it is on disk, or lose a good line because of a torn one
+// behind it.
 import fs from 'node:fs';
 import { open } from 'node:fs/promises';
 import path from 'node:path';
 import { log } from './log.mjs';
 
 export class Journal {
-	// file: its path. retry: an append that fails (disk full) waits and tries again for ever, and onTrouble(err | null) tells so;
-	// without it the append's promise rejects. sync false: a crash of the machine (not of the process) may lose the end.
+	// file: its path. retry: an append that fails (disk full) waits and tries again for ever, and
+	// onTrouble(err | null) tells so; without it the append's promise rejects. sync false: a crash
+	// of the machine (not of the process) may lose the end.
 	constructor(file, { retry = false, sync = true, onTrouble = () => {}, retryMs = 1000 } = {}) {
 		Object.assign(this, { file, retry, sync, onTrouble, retryMs });
 		this.waiting = [];
@@ -23,8 +25,7 @@ export class Journal {
 		try {
 			bytes = fs.readFileSync(this.file);
 		} catch (e) {
-			if (e.code !== 'ENOENT')
-				throw e;
+			if (e.code !== 'ENOENT') throw e;
 		}
 		let at = 0;
 		for (let nl; (nl = bytes.indexOf(10, at)) >= 0; at = nl + 1) {
@@ -32,7 +33,11 @@ export class Journal {
 				each(JSON.parse(bytes.toString('utf8', at, nl)));
 				this.lines++;
 			} catch (e) {
-				log('error', 'a line on disk is unreadable', { file: path.basename(this.file), at, err: e.message });
+				log('error', 'a line on disk is unreadable', {
+					file: path.basename(this.file),
+					at,
+					err: e.message,
+				});
 			}
 		}
 		this.fd = fs.openSync(this.file, fs.constants.O_CREAT | fs.constants.O_RDWR, 0o600);
@@ -49,8 +54,8 @@ export class Journal {
 		});
 	}
 
-	// Replaces the file by what lines() returns (objects) at the time its turn comes. Lines appended before that may come twice in
-	// the new file: whoever loads it must not mind.
+	// Replaces the file by what lines() returns (objects) at the time its turn comes. Lines
+	// appended before that may come twice in the new file: whoever loads it must not mind.
 	rewrite(lines) {
 		return new Promise((resolve, reject) => {
 			this.waiting.push({ lines, resolve, reject });
@@ -62,8 +67,7 @@ export class Journal {
 		if (!this.busy)
 			this.busy = this.work().finally(() => {
 				this.busy = undefined;
-				if (this.waiting.length)
-					this.kick();
+				if (this.waiting.length) this.kick();
 			});
 	}
 
@@ -84,17 +88,14 @@ export class Journal {
 		for (let tries = 0; ; tries++) {
 			try {
 				await this.write(bytes);
-				if (tries)
-					this.onTrouble(null);
+				if (tries) this.onTrouble(null);
 				this.lines += batch.length;
-				for (const w of batch)
-					w.resolve();
+				for (const w of batch) w.resolve();
 				return;
 			} catch (e) {
 				log('error', 'cannot write', { file: path.basename(this.file), err: e.message });
 				if (!this.retry) {
-					for (const w of batch)
-						w.reject(e);
+					for (const w of batch) w.reject(e);
 					return;
 				}
 				this.onTrouble(e);
@@ -106,14 +107,22 @@ export class Journal {
 	async write(bytes) {
 		try {
 			for (let done = 0; done < bytes.length;)
-				done += await call(fs.write, this.fd, bytes, done, bytes.length - done, this.size + done);
-			if (this.sync)
-				await call(fs.fdatasync, this.fd);
+				done += await call(
+					fs.write,
+					this.fd,
+					bytes,
+					done,
+					bytes.length - done,
+					this.size + done,
+				);
+			if (this.sync) await call(fs.fdatasync, this.fd);
 			this.size += bytes.length;
 		} catch (e) {
 			try {
 				fs.ftruncateSync(this.fd, this.size); // no half line in front of what comes next
-			} catch { /* the load at the next start cuts it off */ }
+			} catch {
+				/* the load at the next start cuts it off */
+			}
 			throw e;
 		}
 	}
@@ -146,13 +155,12 @@ export class Journal {
 
 	// Everything asked for so far is on disk (or failed).
 	async settle() {
-		while (this.busy)
-			await this.busy;
+		while (this.busy) await this.busy;
 	}
 }
 
-const call = (fn, ...args) => new Promise((resolve, reject) =>
-	fn(...args, (e, n) => (e ? reject(e) : resolve(n))));
+const call = (fn, ...args) =>
+	new Promise((resolve, reject) => fn(...args, (e, n) => (e ? reject(e) : resolve(n))));
 
 export function syncFolder(file) {
 	const fd = fs.openSync(path.dirname(file), 'r');
@@ -169,12 +177,10 @@ export function writeWhole(file, text, sync = true) {
 	const fd = fs.openSync(tmp, 'w', 0o600);
 	try {
 		fs.writeSync(fd, text);
-		if (sync)
-			fs.fsyncSync(fd);
+		if (sync) fs.fsyncSync(fd);
 	} finally {
 		fs.closeSync(fd);
 	}
 	fs.renameSync(tmp, file);
-	if (sync)
-		syncFolder(file);
+	if (sync) syncFolder(file);
 }

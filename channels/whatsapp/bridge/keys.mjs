@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The session's keys on disk, a file each, written whole or not at all. Why not Baileys' useMultiFileAuthState: it writes in place, and
-// a kill in mid-write of creds.json logs the account out. Must never: delete keys that may still be good (they are set aside).
+// The session's keys on disk, a file each, written whole or not at all. Why not Baileys'
+// useMultiFileAuthState: it writes in place, and a kill in mid-write of creds.json logs the account
+// out. Must never: delete keys that may still be good (they are set aside).
 import fs from 'node:fs';
 import path from 'node:path';
 import { log } from './log.mjs';
@@ -35,24 +36,23 @@ export class Keys {
 	load() {
 		fs.mkdirSync(this.dir, { recursive: true, mode: 0o700 });
 		const creds = this.read('creds') ?? this.codec.newCreds();
-		const get = async (type, ids) => Object.fromEntries(ids.map((id) => {
-			const value = this.read(`${type}-${id}`);
-			return [id, value === null ? value : this.codec.thaw(type, value)];
-		}));
+		const get = async (type, ids) =>
+			Object.fromEntries(
+				ids.map((id) => {
+					const value = this.read(`${type}-${id}`);
+					return [id, value === null ? value : this.codec.thaw(type, value)];
+				}),
+			);
 		const set = async (data) => {
-			if (this.creds !== creds)
-				return; // a socket of an earlier set of keys
+			if (this.creds !== creds) return; // a socket of an earlier set of keys
 			for (const [type, values] of Object.entries(data))
 				for (const [id, value] of Object.entries(values))
-					if (value)
-						this.write(`${type}-${id}`, value, false);
-					else
-						fs.rmSync(this.file(`${type}-${id}`), { force: true });
+					if (value) this.write(`${type}-${id}`, value, false);
+					else fs.rmSync(this.file(`${type}-${id}`), { force: true });
 		};
 		this.creds = creds;
 		const save = () => {
-			if (this.creds === creds)
-				this.write('creds', creds, true);
+			if (this.creds === creds) this.write('creds', creds, true);
 		};
 		return { state: { creds, keys: { get, set } }, save };
 	}
@@ -70,8 +70,7 @@ export class Keys {
 	setAside() {
 		const old = this.dir + '.old';
 		this.creds = undefined;
-		if (!fs.existsSync(this.dir))
-			return;
+		if (!fs.existsSync(this.dir)) return;
 		fs.rmSync(old, { recursive: true, force: true });
 		fs.renameSync(this.dir, old);
 	}

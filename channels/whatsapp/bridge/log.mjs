@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// Log lines on standard error, in logfmt like Chela's own. Why: standard output is the parent's. Must never: write message
-// texts, keys or the token. Baileys' own log is let through as words only, since its objects hold keys and plain messages.
+// Log lines on standard error, in logfmt like Chela's own. Why: standard output is the parent's.
+// Must never: write message texts, keys or the token. Baileys' own log is let through as words
+// only, since its objects hold keys and plain messages.
 
 const quote = (v) => {
-	const s = String(v).replace(/[\u0000-\u001f\u007f]/g, ' ').slice(0, 300);
+	const s = String(v)
+		.replace(/[\u0000-\u001f\u007f]/g, ' ')
+		.slice(0, 300);
 	return /^[\w.:@/+-]+$/.test(s) ? s : JSON.stringify(s);
 };
 
 export function log(level, what, fields = {}) {
 	let line = `${new Date().toISOString()} ${level} whatsapp-bridge ${what}`;
 	for (const [k, v] of Object.entries(fields))
-		if (v !== undefined && v !== '')
-			line += ` ${k}=${quote(v)}`;
+		if (v !== undefined && v !== '') line += ` ${k}=${quote(v)}`;
 	process.stderr.write(line + '\n');
 }
 
@@ -23,6 +25,14 @@ export function quietLogger() {
 		const why = obj?.err?.message ?? obj?.error?.message ?? obj?.trace?.split?.('\n')[0];
 		log(level, 'baileys', { msg: words ?? '', err: why ?? '' });
 	};
-	return { level: 'warn', child: quietLogger, trace: nothing, debug: nothing, info: nothing,
-		warn: say('warn'), error: say('error'), fatal: say('error') };
+	return {
+		level: 'warn',
+		child: quietLogger,
+		trace: nothing,
+		debug: nothing,
+		info: nothing,
+		warn: say('warn'),
+		error: say('error'),
+		fatal: say('error'),
+	};
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// From Baileys' messages to the events of PROTOCOL.md. Why: the shapes of WhatsApp's protobuf stop here. Pure but for what `people`
-// learns. Must never: throw for a message that it does not know.
+// From Baileys' messages to the events of PROTOCOL.md. Why: the shapes of WhatsApp's protobuf stop
+// here. Pure but for what `people` learns. Must never: throw for a message that it does not know.
 import { isGroup, plainJid } from './people.mjs';
 
 const MAX_TEXT = 65_536;
@@ -9,45 +9,94 @@ const MAX_QUOTE = 4_096;
 export const REVOKE = 0;
 export const MESSAGE_EDIT = 14;
 // envelopes around the content
-const WRAPS = ['ephemeralMessage', 'viewOnceMessage', 'viewOnceMessageV2', 'viewOnceMessageV2Extension', 'documentWithCaptionMessage',
-	'editedMessage', 'lottieStickerMessage', 'groupMentionedMessage', 'botInvokeMessage', 'associatedChildMessage', 'deviceSentMessage'];
-const MEDIA = { imageMessage: 'image', videoMessage: 'video', ptvMessage: 'video', audioMessage: 'audio', documentMessage: 'document',
-	stickerMessage: 'sticker' };
+const WRAPS = [
+	'ephemeralMessage',
+	'viewOnceMessage',
+	'viewOnceMessageV2',
+	'viewOnceMessageV2Extension',
+	'documentWithCaptionMessage',
+	'editedMessage',
+	'lottieStickerMessage',
+	'groupMentionedMessage',
+	'botInvokeMessage',
+	'associatedChildMessage',
+	'deviceSentMessage',
+];
+const MEDIA = {
+	imageMessage: 'image',
+	videoMessage: 'video',
+	ptvMessage: 'video',
+	audioMessage: 'audio',
+	documentMessage: 'document',
+	stickerMessage: 'sticker',
+};
 // what says nothing to a person
-const SILENT = new Set(['senderKeyDistributionMessage', 'fastRatchetKeySenderKeyDistributionMessage', 'messageContextInfo', 'protocolMessage',
-	'reactionMessage', 'encReactionMessage', 'pollUpdateMessage', 'keepInChatMessage', 'pinInChatMessage', 'albumMessage', 'call', 'callLogMesssage',
-	'encEventResponseMessage', 'secretEncryptedMessage', 'stickerSyncRmrMessage', 'placeholderMessage', 'encCommentMessage', 'chat',
-	'requestPhoneNumberMessage', 'messageHistoryBundle', 'messageHistoryNotice', 'statusNotificationMessage', 'bcallMessage']);
+const SILENT = new Set([
+	'senderKeyDistributionMessage',
+	'fastRatchetKeySenderKeyDistributionMessage',
+	'messageContextInfo',
+	'protocolMessage',
+	'reactionMessage',
+	'encReactionMessage',
+	'pollUpdateMessage',
+	'keepInChatMessage',
+	'pinInChatMessage',
+	'albumMessage',
+	'call',
+	'callLogMesssage',
+	'encEventResponseMessage',
+	'secretEncryptedMessage',
+	'stickerSyncRmrMessage',
+	'placeholderMessage',
+	'encCommentMessage',
+	'chat',
+	'requestPhoneNumberMessage',
+	'messageHistoryBundle',
+	'messageHistoryNotice',
+	'statusNotificationMessage',
+	'bcallMessage',
+]);
 
-export const number = (v) => (typeof v?.toNumber === 'function' ? v.toNumber() : Number(v ?? 0)) || 0;
+export const number = (v) =>
+	(typeof v?.toNumber === 'function' ? v.toNumber() : Number(v ?? 0)) || 0;
 
 export function clip(text, max) {
-	text = String(text ?? '').replace(/\u0000/g, '').toWellFormed();
-	if (Buffer.byteLength(text) <= max)
-		return text;
+	text = String(text ?? '')
+		.replace(/\u0000/g, '')
+		.toWellFormed();
+	if (Buffer.byteLength(text) <= max) return text;
 	const bytes = Buffer.from(text);
 	let end = max;
-	while ((bytes[end] & 0xc0) === 0x80)
-		end--;
+	while ((bytes[end] & 0xc0) === 0x80) end--;
 	return bytes.toString('utf8', 0, end);
 }
 
 export function unwrap(message) {
 	for (let i = 0; i < 6; i++) {
 		const wrap = WRAPS.find((w) => message?.[w]?.message);
-		if (!wrap)
-			break;
+		if (!wrap) break;
 		message = message[wrap].message;
 	}
 	return message ?? {};
 }
 
 function poll(p) {
-	return `Poll: ${p.name ?? ''}\n` + (p.options ?? []).map((o) => `- ${o.optionName ?? ''}`).join('\n');
+	return (
+		`Poll: ${p.name ?? ''}\n` +
+		(p.options ?? []).map((o) => `- ${o.optionName ?? ''}`).join('\n')
+	);
 }
 
 function place(l) {
-	return ['Location:', l.name, l.address, `${l.degreesLatitude}, ${l.degreesLongitude}`, l.caption ?? l.comment].filter(Boolean).join(' ');
+	return [
+		'Location:',
+		l.name,
+		l.address,
+		`${l.degreesLatitude}, ${l.degreesLongitude}`,
+		l.caption ?? l.comment,
+	]
+		.filter(Boolean)
+		.join(' ');
 }
 
 // How each kind of content reads.
@@ -61,7 +110,10 @@ const TEXTS = {
 	audioMessage: () => '',
 	stickerMessage: () => '',
 	contactMessage: (c) => `Contact: ${c.displayName ?? ''}\n${c.vcard ?? ''}`,
-	contactsArrayMessage: (c) => (c.contacts ?? []).map((x) => `Contact: ${x.displayName ?? ''}\n${x.vcard ?? ''}`).join('\n'),
+	contactsArrayMessage: (c) =>
+		(c.contacts ?? [])
+			.map((x) => `Contact: ${x.displayName ?? ''}\n${x.vcard ?? ''}`)
+			.join('\n'),
 	locationMessage: place,
 	liveLocationMessage: place,
 	pollCreationMessage: poll,
@@ -83,28 +135,48 @@ export function contentOf(message) {
 }
 
 function textOf(kind, content, max) {
-	const text = TEXTS[kind] ? TEXTS[kind](content) : kind && `[a message of a kind that cannot be read here: ${kind.replace(/Message.*/, '')}]`;
+	const text = TEXTS[kind]
+		? TEXTS[kind](content)
+		: kind &&
+			`[a message of a kind that cannot be read here: ${kind.replace(/Message.*/, '')}]`;
 	return clip(text, max);
 }
 
-const hex = (v) => (v ? Buffer.from(v, typeof v === 'string' ? 'base64' : undefined).toString('hex') : '');
-const b64 = (v) => (v ? Buffer.from(v, typeof v === 'string' ? 'base64' : undefined).toString('base64') : '');
+const hex = (v) =>
+	v ? Buffer.from(v, typeof v === 'string' ? 'base64' : undefined).toString('hex') : '';
+const b64 = (v) =>
+	v ? Buffer.from(v, typeof v === 'string' ? 'base64' : undefined).toString('base64') : '';
 
 // [what the event tells, how to fetch it] or null.
 function mediaOf(kind, c, key) {
-	if (!MEDIA[kind])
-		return null;
+	if (!MEDIA[kind]) return null;
 	const hash = hex(c.fileSha256);
 	const known = hash.length === 64 && c.mediaKey && (c.directPath || c.url);
-	const told = { ...(known && { hash }), size: c.fileLength === undefined || c.fileLength === null ? -1 : number(c.fileLength),
-		mime: clip(c.mimetype, 200), name: clip(c.fileName, 255), kind: kind === 'audioMessage' && c.ptt ? 'voice' : MEDIA[kind],
-		...(c.seconds && { seconds: number(c.seconds) }) };
-	const ref = known ? { kind, type: MEDIA[kind], mediaKey: b64(c.mediaKey), directPath: c.directPath ?? '', url: c.url ?? '', mime: told.mime, key } : null;
+	const told = {
+		...(known && { hash }),
+		size: c.fileLength === undefined || c.fileLength === null ? -1 : number(c.fileLength),
+		mime: clip(c.mimetype, 200),
+		name: clip(c.fileName, 255),
+		kind: kind === 'audioMessage' && c.ptt ? 'voice' : MEDIA[kind],
+		...(c.seconds && { seconds: number(c.seconds) }),
+	};
+	const ref = known
+		? {
+				kind,
+				type: MEDIA[kind],
+				mediaKey: b64(c.mediaKey),
+				directPath: c.directPath ?? '',
+				url: c.url ?? '',
+				mime: told.mime,
+				key,
+			}
+		: null;
 	return [told, ref];
 }
 
 export class Mapper {
-	// people: People. me(): {pn, lid} in plain form, or null. subject(jid): a group's name or ''. ours(id): the bridge itself sent it.
+	// people: People. me(): {pn, lid} in plain form, or null. subject(jid): a group's name or ''.
+	// ours(id): the bridge itself sent it.
 	constructor({ people, me, subject, ours }) {
 		Object.assign(this, { people, me, subject, ours });
 	}
@@ -112,7 +184,11 @@ export class Mapper {
 	isMe(jid) {
 		const me = this.me();
 		jid = plainJid(jid);
-		return !!me && !!jid && (jid === me.pn || jid === me.lid || this.people.same(jid, me.pn ?? me.lid));
+		return (
+			!!me &&
+			!!jid &&
+			(jid === me.pn || jid === me.lid || this.people.same(jid, me.pn ?? me.lid))
+		);
 	}
 
 	meIdentity() {
@@ -122,9 +198,9 @@ export class Mapper {
 
 	learn(wm) {
 		const k = wm.key;
-		if (k.participant)
-			this.people.learn(k.participant, k.participantAlt);
-		else if (!k.fromMe || !this.isMe(k.remoteJidAlt)) // of one's own message the other name may be one's own
+		if (k.participant) this.people.learn(k.participant, k.participantAlt);
+		else if (!k.fromMe || !this.isMe(k.remoteJidAlt))
+			// of one's own message the other name may be one's own
 			this.people.learn(k.remoteJid, k.remoteJidAlt);
 		if (wm.pushName && !k.fromMe)
 			this.people.learnName(k.participant || k.remoteJid, wm.pushName);
@@ -140,23 +216,32 @@ export class Mapper {
 	}
 
 	sender(key) {
-		if (key.fromMe)
-			return this.meIdentity();
+		if (key.fromMe) return this.meIdentity();
 		return this.people.identity(key.participant || key.remoteJid);
 	}
 
-	// type: Baileys' upsert type. Returns {event, media} (media: [hash, ref] or undefined), or null when there is nothing to tell.
+	// type: Baileys' upsert type. Returns {event, media} (media: [hash, ref] or undefined), or null
+	// when there is nothing to tell.
 	message(wm, type) {
 		const key = wm?.key;
 		const chat = plainJid(key?.remoteJid);
-		if (!key?.id || !/@(s\.whatsapp\.net|lid|g\.us)$/.test(chat) || !wm.message || wm.category === 'peer')
+		if (
+			!key?.id ||
+			!/@(s\.whatsapp\.net|lid|g\.us)$/.test(chat) ||
+			!wm.message ||
+			wm.category === 'peer'
+		)
 			return null;
-		if (isGroup(chat) && !key.fromMe && !key.participant)
-			return null;
+		if (isGroup(chat) && !key.fromMe && !key.participant) return null;
 		this.learn(wm);
-		if (key.fromMe && this.ours(key.id))
-			return null;
-		const common = { id: key.id, chat: this.chat(key), sender: this.sender(key), from_me: !!key.fromMe, ts: number(wm.messageTimestamp) * 1000 };
+		if (key.fromMe && this.ours(key.id)) return null;
+		const common = {
+			id: key.id,
+			chat: this.chat(key),
+			sender: this.sender(key),
+			from_me: !!key.fromMe,
+			ts: number(wm.messageTimestamp) * 1000,
+		};
 		return this.change(wm, common) ?? this.spoken(wm, common, type);
 	}
 
@@ -168,31 +253,64 @@ export class Mapper {
 			return { event: { type: 'delete', ...common, target: p.key.id } };
 		if (p && number(p.type) === MESSAGE_EDIT && p.key?.id) {
 			const { kind, content } = contentOf(p.editedMessage);
-			return { event: { type: 'edit', ...common, target: p.key.id, text: textOf(kind, content, MAX_TEXT) } };
+			return {
+				event: {
+					type: 'edit',
+					...common,
+					target: p.key.id,
+					text: textOf(kind, content, MAX_TEXT),
+				},
+			};
 		}
 		const r = all.reactionMessage;
 		if (r?.key?.id)
-			return { event: { type: 'reaction', ...common, target: r.key.id, target_from_me: !!r.key.fromMe || this.ours(r.key.id),
-				emoji: clip(r.text, 64) } };
+			return {
+				event: {
+					type: 'reaction',
+					...common,
+					target: r.key.id,
+					target_from_me: !!r.key.fromMe || this.ours(r.key.id),
+					emoji: clip(r.text, 64),
+				},
+			};
 		return null;
 	}
 
 	spoken(wm, common, type) {
 		const { kind, content } = contentOf(wm.message);
-		if (!kind)
-			return null;
+		if (!kind) return null;
 		const info = content?.contextInfo ?? {};
-		const mentions = (info.mentionedJid ?? []).slice(0, 256).map((j) => this.people.identity(j)).filter((i) => i.jid);
-		const event = { type: 'message', ...common, text: textOf(kind, content, MAX_TEXT), mentions,
-			mentioned_me: mentions.some((i) => this.isMe(i.jid)), reply_to_me: !!info.stanzaId && (this.isMe(info.participant) || this.ours(info.stanzaId)),
-			forwarded: !!info.isForwarded, media: [], history: type === 'append' };
+		const mentions = (info.mentionedJid ?? [])
+			.slice(0, 256)
+			.map((j) => this.people.identity(j))
+			.filter((i) => i.jid);
+		const event = {
+			type: 'message',
+			...common,
+			text: textOf(kind, content, MAX_TEXT),
+			mentions,
+			mentioned_me: mentions.some((i) => this.isMe(i.jid)),
+			reply_to_me:
+				!!info.stanzaId && (this.isMe(info.participant) || this.ours(info.stanzaId)),
+			forwarded: !!info.isForwarded,
+			media: [],
+			history: type === 'append',
+		};
 		if (info.stanzaId) {
 			const q = contentOf(info.quotedMessage);
-			event.quote = { id: info.stanzaId, text: textOf(q.kind, q.content, MAX_QUOTE), sender: this.people.identity(info.participant || wm.key.remoteJid) };
+			event.quote = {
+				id: info.stanzaId,
+				text: textOf(q.kind, q.content, MAX_QUOTE),
+				sender: this.people.identity(info.participant || wm.key.remoteJid),
+			};
 		}
-		const media = mediaOf(kind, content, { remoteJid: wm.key.remoteJid, fromMe: !!wm.key.fromMe, id: wm.key.id, participant: wm.key.participant ?? undefined });
-		if (media)
-			event.media.push(media[0]);
+		const media = mediaOf(kind, content, {
+			remoteJid: wm.key.remoteJid,
+			fromMe: !!wm.key.fromMe,
+			id: wm.key.id,
+			participant: wm.key.participant ?? undefined,
+		});
+		if (media) event.media.push(media[0]);
 		return { event, media: media?.[1] && [media[0].hash, media[1]] };
 	}
 }

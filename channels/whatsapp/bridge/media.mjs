@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Files by the SHA-256 of their content: what came (with how to fetch it from WhatsApp) and what is to be sent. Why: a name from outside
-// never becomes a path, and a chunk that is lost can be asked for again. Must never: hand out bytes whose hash it has not seen.
+// Files by the SHA-256 of their content: what came (with how to fetch it from WhatsApp) and what is
+// to be sent. Why: a name from outside never becomes a path, and a chunk that is lost can be asked
+// for again. Must never: hand out bytes whose hash it has not seen.
 import crypto from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -49,12 +50,12 @@ export class Media {
 		}
 	}
 
-	// How a file of an event can be fetched later; kept before the event is told. Not synced: the event's sync comes after, and
-	// a crash of the machine in between costs this file, not the message.
+	// How a file of an event can be fetched later; kept before the event is told. Not synced: the
+	// event's sync comes after, and a crash of the machine in between costs this file, not the
+	// message.
 	keepRef(hash, ref) {
 		writeWhole(this.file(hash, '.ref'), JSON.stringify(ref), false);
-		if (++this.newRefs % 1000 === 0)
-			this.trim();
+		if (++this.newRefs % 1000 === 0) this.trim();
 	}
 
 	ref(hash) {
@@ -80,8 +81,11 @@ export class Media {
 		let have = 0;
 		try {
 			have = fs.statSync(part).size;
-		} catch { /* nothing yet */ }
-		if (have > size) { // an earlier upload told another size
+		} catch {
+			/* nothing yet */
+		}
+		if (have > size) {
+			// an earlier upload told another size
 			fs.rmSync(part);
 			have = 0;
 		}
@@ -91,20 +95,17 @@ export class Media {
 			fs.appendFileSync(part, data, { mode: 0o600 });
 			have += data.length;
 		}
-		if (have === size)
-			this.finish(hash, part, data.length === 0 && size === 0);
+		if (have === size) this.finish(hash, part, data.length === 0 && size === 0);
 		return have;
 	}
 
 	finish(hash, part, empty) {
-		if (empty)
-			fs.writeFileSync(part, '', { mode: 0o600 });
+		if (empty) fs.writeFileSync(part, '', { mode: 0o600 });
 		const sum = crypto.createHash('sha256');
 		const fd = fs.openSync(part, 'r+');
 		try {
 			const buf = Buffer.alloc(1 << 20);
-			for (let n; (n = fs.readSync(fd, buf)) > 0;)
-				sum.update(buf.subarray(0, n));
+			for (let n; (n = fs.readSync(fd, buf)) > 0;) sum.update(buf.subarray(0, n));
 			fs.fsyncSync(fd);
 		} finally {
 			fs.closeSync(fd);
@@ -121,19 +122,19 @@ export class Media {
 	async get(hash, offset, max, online) {
 		let size = this.whole(hash);
 		if (size < 0) {
-			if (!this.ref(hash))
-				throw new MediaError('not_found', 'no such media');
+			if (!this.ref(hash)) throw new MediaError('not_found', 'no such media');
 			if (!online)
 				throw new MediaError('offline', 'not here yet, and no session to fetch it');
 			if (!this.fetching.has(hash))
-				this.fetching.set(hash, this.pull(hash).finally(() => this.fetching.delete(hash)));
+				this.fetching.set(
+					hash,
+					this.pull(hash).finally(() => this.fetching.delete(hash)),
+				);
 			await this.fetching.get(hash);
 			size = this.whole(hash);
 		}
-		if (offset > size)
-			throw new MediaError('bad_request', 'an offset behind the end');
-		if (!offset)
-			this.touch(hash);
+		if (offset > size) throw new MediaError('bad_request', 'an offset behind the end');
+		if (!offset) this.touch(hash);
 		const data = Buffer.alloc(Math.min(max, size - offset));
 		const fd = fs.openSync(this.file(hash), 'r');
 		try {
@@ -141,7 +142,13 @@ export class Media {
 		} finally {
 			fs.closeSync(fd);
 		}
-		return { size, offset, data: data.toString('base64'), mime: this.ref(hash)?.mime ?? '', end: offset + data.length >= size };
+		return {
+			size,
+			offset,
+			data: data.toString('base64'),
+			mime: this.ref(hash)?.mime ?? '',
+			end: offset + data.length >= size,
+		};
 	}
 
 	async pull(hash) {
@@ -149,13 +156,24 @@ export class Media {
 		const sum = crypto.createHash('sha256');
 		let size = 0;
 		const most = this.maxFile;
-		const meter = new Transform({ transform(chunk, _, done) {
-			size += chunk.length;
-			sum.update(chunk);
-			done(size > most ? new MediaError('too_large', `a file is at most ${most} bytes`) : null, chunk);
-		} });
+		const meter = new Transform({
+			transform(chunk, _, done) {
+				size += chunk.length;
+				sum.update(chunk);
+				done(
+					size > most
+						? new MediaError('too_large', `a file is at most ${most} bytes`)
+						: null,
+					chunk,
+				);
+			},
+		});
 		try {
-			await pipeline(await this.download(this.ref(hash)), meter, fs.createWriteStream(tmp, { mode: 0o600 }));
+			await pipeline(
+				await this.download(this.ref(hash)),
+				meter,
+				fs.createWriteStream(tmp, { mode: 0o600 }),
+			);
 			if (sum.digest('hex') !== hash)
 				throw new MediaError('not_found', 'WhatsApp gave another content than announced');
 			fs.renameSync(tmp, this.file(hash));
@@ -173,22 +191,27 @@ export class Media {
 
 	// Keeps the store within its bounds: the longest unused go first. keep: a hash that stays.
 	trim(keep = '') {
-		const all = fs.readdirSync(this.dir).map((name) => {
-			const s = fs.statSync(path.join(this.dir, name), { throwIfNoEntry: false });
-			return { name, size: s?.size ?? 0, at: s?.mtimeMs ?? 0, ref: name.endsWith('.ref') };
-		}).sort((a, b) => a.at - b.at);
+		const all = fs
+			.readdirSync(this.dir)
+			.map((name) => {
+				const s = fs.statSync(path.join(this.dir, name), { throwIfNoEntry: false });
+				return {
+					name,
+					size: s?.size ?? 0,
+					at: s?.mtimeMs ?? 0,
+					ref: name.endsWith('.ref'),
+				};
+			})
+			.sort((a, b) => a.at - b.at);
 		let bytes = all.reduce((n, f) => n + f.size, 0);
 		let refs = all.filter((f) => f.ref).length;
 		for (const f of all) {
-			if (f.ref ? refs <= MAX_REFS : bytes <= this.maxStore)
-				continue;
-			if (keep && f.name.startsWith(keep))
-				continue;
+			if (f.ref ? refs <= MAX_REFS : bytes <= this.maxStore) continue;
+			if (keep && f.name.startsWith(keep)) continue;
 			fs.rmSync(path.join(this.dir, f.name), { force: true });
 			bytes -= f.size;
 			refs -= f.ref ? 1 : 0;
-			if (!f.ref)
-				log('info', 'a file made room', { bytes: f.size });
+			if (!f.ref) log('info', 'a file made room', { bytes: f.size });
 		}
 	}
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The events that Chela has not acknowledged yet, on disk and in order. Why: WhatsApp gives a message once; Chela may be down or
-// restarting then. Must never: number an event twice, or forget one that was not acknowledged.
+// The events that Chela has not acknowledged yet, on disk and in order. Why: WhatsApp gives a
+// message once; Chela may be down or restarting then. Must never: number an event twice, or forget
+// one that was not acknowledged.
 import crypto from 'node:crypto';
 import path from 'node:path';
 import { Journal } from './journal.mjs';
@@ -9,7 +10,8 @@ const MAX_EVENTS = 100_000;
 const MAX_BYTES = 64 << 20;
 
 export class Spool {
-	// onEvent(): something new may be sent. onFull(bool): it is full, or half empty again. onTrouble: see Journal.
+	// onEvent(): something new may be sent. onFull(bool): it is full, or half empty again.
+	// onTrouble: see Journal.
 	constructor(dir, { maxEvents = MAX_EVENTS, maxBytes = MAX_BYTES, onTrouble } = {}) {
 		this.limits = { maxEvents, maxBytes };
 		this.journal = new Journal(path.join(dir, 'spool.jsonl'), { retry: true, onTrouble });
@@ -46,7 +48,8 @@ export class Spool {
 			this.acked = Math.max(this.acked, o.acked);
 		} else if (o.ack) {
 			this.acked = Math.max(this.acked, o.ack);
-		} else if (o.seq > this.seq) { // a rewrite may have repeated lines
+		} else if (o.seq > this.seq) {
+			// a rewrite may have repeated lines
 			this.seq = o.seq;
 			this.push(o.seq, JSON.stringify(o));
 		}
@@ -77,16 +80,19 @@ export class Spool {
 
 	// All up to seq are durable at the client.
 	ack(seq) {
-		if (seq <= this.acked)
-			return;
+		if (seq <= this.acked) return;
 		this.acked = seq;
 		this.drop();
 		this.journal.append({ ack: seq }).catch(() => {});
 		const { lines, size } = this.journal;
 		if (lines > 1024 && size > 4 * this.bytes + 65536 && !this.compacting) {
 			this.compacting = true;
-			this.journal.rewrite(() => [this.head(), ...this.items.map((i) => JSON.parse(i.text))])
-				.catch(() => {}).finally(() => { this.compacting = false; });
+			this.journal
+				.rewrite(() => [this.head(), ...this.items.map((i) => JSON.parse(i.text))])
+				.catch(() => {})
+				.finally(() => {
+					this.compacting = false;
+				});
 		}
 		this.weigh();
 	}
@@ -99,10 +105,11 @@ export class Spool {
 	}
 
 	weigh() {
-		const part = Math.max(this.items.length / this.limits.maxEvents, this.bytes / this.limits.maxBytes);
-		if (!this.full && part >= 1)
-			this.onFull(this.full = true);
-		else if (this.full && part <= 0.5)
-			this.onFull(this.full = false);
+		const part = Math.max(
+			this.items.length / this.limits.maxEvents,
+			this.bytes / this.limits.maxBytes,
+		);
+		if (!this.full && part >= 1) this.onFull((this.full = true));
+		else if (this.full && part <= 0.5) this.onFull((this.full = false));
 	}
 }
