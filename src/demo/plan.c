@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * The demo model's mind. It reads what the user wrote since the last answer: all text of user
- * messages apart from <system-reminder> blocks and the router's <earlier-conversation>, and what
+ * messages apart from <system-reminder> blocks and the router's <earlier-conversation> and <context>, and what
  * was sent in the middle of a turn (which Claude Code quotes in a system message). Each line is
  * answered by itself:
  *
@@ -185,12 +185,14 @@ static void answer_lines(struct demo_plan *p, const cJSON *req, const char *s, s
 
 /* --- what was said --- */
 
-/* s without the blocks that are not the user's words: the agent's reminders, and the history that
+/* s without the blocks that are not the user's words: the agent's reminders, what was said before, and the history that
  * the router gives a fresh session. A block that does not end takes the rest. Caller frees. */
 static char *without_blocks(const char *s)
 {
-	static const char *const from[] = {"<system-reminder>", "<earlier-conversation "};
-	static const char *const to[] = {"</system-reminder>", "</earlier-conversation>"};
+	static const char *const from[] = {"<system-reminder>", "<earlier-conversation ",
+					   "<context note="};
+	static const char *const to[] = {"</system-reminder>", "</earlier-conversation>",
+					 "</context>"};
 	struct buf b = {0};
 
 	for (;;) {

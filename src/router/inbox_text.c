@@ -92,10 +92,11 @@ static bool like_head(const char *p, const char *end)
 	return false;
 }
 
-/* A tag that we put around what is not a message. */
+/* A tag that we, or the agent itself, put around what is not a message. */
 static bool like_tag(const char *p, const char *end)
 {
-	static const char *const names[] = {"context", "earlier-conversation", NULL};
+	static const char *const names[] = {"context", "earlier-conversation", "system-reminder",
+					    NULL};
 
 	if (p >= end || *p++ != '<')
 		return false;

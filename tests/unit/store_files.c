@@ -180,6 +180,41 @@ static void chats_are_described(void **state)
 	buf_free(&got);
 }
 
+/* name and alt of the only sender, as another reader of the file sees them */
+static void look_at_sender(struct rig *r, char out[64])
+{
+	sqlite3_stmt *s = NULL;
+	sqlite3 *db = NULL;
+
+	commit(r);
+	assert_int_equal(sqlite3_open_v2(r->file, &db, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
+	assert_int_equal(
+		sqlite3_prepare_v2(db, "SELECT name || '/' || alt FROM senders", -1, &s, NULL),
+		SQLITE_OK);
+	assert_int_equal(sqlite3_step(s), SQLITE_ROW);
+	str_copy(out, 64, (const char *)sqlite3_column_text(s, 0));
+	sqlite3_finalize(s);
+	sqlite3_close(db);
+}
+
+static void both_names_of_a_person_are_kept(void **state)
+{
+	struct rig *r = *state;
+	struct err e = ERR_INIT;
+	int64_t a, b;
+	char got[64];
+
+	assert_ok(store_sender_ensure(r->st, "plat", "1@lid", "Ann", "+49", &a, &e), &e);
+	assert_ok(store_sender_ensure(r->st, "plat", "1@lid", "", "", &b, &e), &e);
+	assert_int_equal(a, b);
+	look_at_sender(r, got);
+	assert_string_equal(got, "Ann/+49");
+	assert_ok(store_sender_ensure(r->st, "plat", "1@lid", "Anna", "+50", &b, &e), &e);
+	assert_int_equal(a, b);
+	look_at_sender(r, got);
+	assert_string_equal(got, "Anna/+50");
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -187,7 +222,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(files_and_their_outcome),	TEST(what_waits_for_files_holds_its_chat),
 		TEST(nobody_sees_what_is_gone), TEST(context_ends_at_what_was_handed_in),
-		TEST(chats_are_described),
+		TEST(chats_are_described),	TEST(both_names_of_a_person_are_kept),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
