@@ -11,11 +11,7 @@
 #include "base/str.h"
 
 const struct admin_command *const admin_commands[] = {
-	&command_outbox,
-	&command_channels,
-	&command_groups,
-	&command_chats,
-	NULL,
+	&command_outbox, &command_channels, &command_groups, &command_chats, NULL,
 };
 
 #define WORDS_MAX 32

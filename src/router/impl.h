@@ -137,9 +137,9 @@ struct router {
 	struct question *questions; /* that are open */
 	char *spool;		    /* the folder of files to be sent */
 	int64_t spool_bytes;
-	struct map lanes;   /* chat id -> struct lane */
-	struct map sending; /* outbox id -> the lane that waits for its outcome */
-	struct map told;    /* chat id -> struct told */
+	struct map lanes;    /* chat id -> struct lane */
+	struct map sending;  /* outbox id -> the lane that waits for its outcome */
+	struct map told;     /* chat id -> struct told */
 	struct map settings; /* group id -> struct group_settings */
 	struct map by_group; /* group id -> first of its sessions */
 	struct map refusals; /* chat id -> struct refusal */

@@ -5,6 +5,7 @@
  * answer: while something waits to be sent to the chat, nothing is drawn, because the answer may just be taking the draft's place.
  */
 #include <string.h>
+#include "base/redact.h"
 #include "base/str.h"
 #include "router/format.h"
 #include "router/impl.h"
@@ -223,6 +224,7 @@ void delivery_progress(struct session *s, enum progress_kind kind, const char *t
 {
 	struct router *r = s->r;
 	const struct group_settings *set = settings_get(r, s->group.id);
+	_cleanup_(buf_free) struct buf safe = {0};
 	struct chat_row chat;
 	struct channel *c;
 	struct err e = ERR_INIT;
@@ -238,6 +240,10 @@ void delivery_progress(struct session *s, enum progress_kind kind, const char *t
 		return;
 	if (kind == PROGRESS_TEXT && !(c->ops->caps & CHAN_STREAM))
 		wanted = false;
+	if (kind == PROGRESS_TOOL) { /* a command may hold a token */
+		redact(&safe, text, strlen(text));
+		text = safe.p ? safe.p : "";
+	}
 	if (wanted && c->ready && c->ops->progress)
 		c->ops->progress(c, chat.platform_id, s->thread ? s->thread : "", kind, text);
 	if (kind == PROGRESS_START && c->ops->draft && set->drafts)

@@ -123,7 +123,7 @@ enum msg_state {
 	MSG_ANSWERED = 3, /* its turn's answer is in the outbox */
 	MSG_FAILED = 4,	  /* given up; a notice is in the outbox */
 	MSG_FETCHING = 5, /* waits for its files; later messages of its chat wait behind it */
-	MSG_GONE = 6,	  /* nobody sees it: taken back in time, or the mark of an event that is done */
+	MSG_GONE = 6, /* nobody sees it: taken back in time, or the mark of an event that is done */
 };
 enum msg_dir {
 	MSG_IN = 0,

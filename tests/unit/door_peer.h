@@ -292,19 +292,25 @@ static maybe_unused struct peer_stream *open_tcp(struct rig *r)
 	return s;
 }
 
+/* The peer's half. */
+static void peer_free(struct rig *r)
+{
+	nghttp2_session_del(r->cl);
+	buf_free(&r->tx);
+	for (int i = 0; i < PEER_STREAMS; i++) {
+		buf_free(&r->ps[i].got);
+		buf_free(&r->ps[i].send);
+	}
+}
+
 static void rig_free(struct rig *r)
 {
 	door_free(r->door);
 	watch_free(r->w);
 	close(r->fd);
-	nghttp2_session_del(r->cl);
-	buf_free(&r->tx);
 	for (int i = 0; i < USES; i++)
 		buf_free(&r->uses[i].got);
-	for (int i = 0; i < PEER_STREAMS; i++) {
-		buf_free(&r->ps[i].got);
-		buf_free(&r->ps[i].send);
-	}
+	peer_free(r);
 	turn_hook_free(r->hook);
 	timer_free(r->dog);
 	loop_free(r->l);

@@ -79,14 +79,18 @@ static void a_tool_is_told_in_words(void **state)
 	agent_tool(b, "ls *.c\nrm x");
 	await(h, &platform.n_drafts, 1);
 	drawn("I look.\n\n… Runs: ls *.c rm x");
-	agent_text(b, "Found.");
+	agent_tool(b, "curl -H 'Authorization: Bearer abcdefghijklmnop0123456789'");
 	await(h, &platform.n_drafts, 2);
+	assert_null(strstr(platform.drafts[1].body, "abcdefghijklmnop"));
+	assert_null(strstr(platform.progress, "abcdefghijklmnop"));
+	agent_text(b, "Found.");
+	await(h, &platform.n_drafts, 3);
 	drawn("Found.");
-	assert_string_equal(platform.progress, "start tool:Runs: ls *.c rm x ");
+	assert_non_null(strstr(platform.progress, "start tool:Runs: ls *.c rm x tool:Runs: curl "));
 	answer(b, 0, "Found.");
 	await(h, &platform.n, 1);
 	settle(h);
-	assert_string_equal(platform.progress, "start tool:Runs: ls *.c rm x end ");
+	assert_non_null(strstr(platform.progress, " end "));
 }
 
 static void only_the_first_part_is_drawn(void **state)

@@ -408,12 +408,7 @@ static void house_stop(struct house *h)
 			watch_free(b->r->w);
 			close(b->r->fd);
 		}
-		nghttp2_session_del(b->r->cl);
-		buf_free(&b->r->tx);
-		for (int k = 0; k < b->r->n_ps; k++) {
-			buf_free(&b->r->ps[k].got);
-			buf_free(&b->r->ps[k].send);
-		}
+		peer_free(b->r);
 		for (int k = 0; k < b->n_lines; k++)
 			free(b->lines[k].text);
 		buf_free(&b->in.buf);
