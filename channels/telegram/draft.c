@@ -179,9 +179,10 @@ static void on_draft(void *ctx, const struct tg_reply *r)
 	if (!r->result) {
 		failed(l, r);
 	} else if (in_group(l) && !l->msg[0]) {
-		snprintf(l->msg, sizeof(l->msg), "%lld",
-			 (long long)json_peek_i64(r->result, "message_id", 0));
-		if (tg_send_adopt(t, l->chat, l->thread, l->msg))
+		tg_id_text(l->msg, r->result, "message_id");
+		if (!l->msg[0])
+			l->no_more = true;
+		else if (tg_send_adopt(t, l->chat, l->thread, l->msg))
 			l->msg[0] = '\0';
 		else if (ended)
 			take_back(t, l->chat, l->msg);

@@ -20,7 +20,7 @@ static const struct media {
 	{"document", "document", "document", ""},
 };
 
-static void id_text(char out[TG_ID_CAP], const cJSON *j, const char *path)
+void tg_id_text(char out[TG_ID_CAP], const cJSON *j, const char *path)
 {
 	int64_t id = json_peek_i64(j, path, 0);
 
@@ -182,7 +182,7 @@ static int take_chat(struct tg_update *o, const cJSON *m, int64_t *id, struct er
 		return -1;
 	if (!n || *id <= 0)
 		return err_set(e, E_PROTO, "an id out of range");
-	id_text(o->chat, chat, "id");
+	tg_id_text(o->chat, chat, "id");
 	o->in.chat = o->chat;
 	o->in.direct = streq(peek(chat, "type"), "private");
 	put_name(&o->title, chat);
@@ -196,7 +196,7 @@ static void take_sender(struct tg_update *o, const cJSON *who, const cJSON *chat
 {
 	if (chat)
 		who = chat;
-	id_text(o->sender, who, "id");
+	tg_id_text(o->sender, who, "id");
 	put_name(&o->name, who);
 	o->in.sender = o->sender[0] ? o->sender : o->chat;
 	o->in.sender_name = o->name.len ? text_of(&o->name) : o->in.sender;
@@ -206,7 +206,7 @@ static void take_sender(struct tg_update *o, const cJSON *who, const cJSON *chat
 static void take_thread(struct tg_update *o, const cJSON *m)
 {
 	if (cJSON_IsTrue(json_find(m, "is_topic_message")))
-		id_text(o->thread, m, "message_thread_id");
+		tg_id_text(o->thread, m, "message_thread_id");
 	o->in.thread = o->thread;
 }
 
@@ -229,7 +229,7 @@ static bool take_reply(struct tg_update *o, const cJSON *m, const struct tg_me *
 	}
 	o->in.quote = text_of(&o->quote);
 	if (r)
-		id_text(o->target, r, "message_id");
+		tg_id_text(o->target, r, "message_id");
 	o->in.target = o->target;
 	return r && me->id && json_peek_i64(r, "from.id", 0) == me->id;
 }
@@ -243,9 +243,9 @@ static bool moved(struct tg_update *o, const cJSON *m)
 
 	if (!to && !from)
 		return false;
-	id_text(o->moved_to, m, to ? "migrate_to_chat_id" : "chat.id");
+	tg_id_text(o->moved_to, m, to ? "migrate_to_chat_id" : "chat.id");
 	if (from)
-		id_text(o->chat, m, "migrate_from_chat_id");
+		tg_id_text(o->chat, m, "migrate_from_chat_id");
 	o->kind = TG_MOVED;
 	return true;
 }
@@ -309,7 +309,7 @@ static int read_press(struct tg_update *o, const cJSON *q, struct err *e)
 		return -1;
 	take_sender(o, json_find(q, "from"), NULL);
 	take_thread(o, m);
-	id_text(o->target, m, "message_id");
+	tg_id_text(o->target, m, "message_id");
 	snprintf(o->mid, sizeof(o->mid), "%s/p%.100s", o->target, o->press);
 	o->in.kind = INBOUND_PRESS;
 	o->in.id = o->mid;
@@ -359,7 +359,7 @@ static int read_reaction(struct tg_update *o, const cJSON *m, const struct tg_me
 		o->in.text = reaction_word(r);
 		o->in.text_len = strlen(o->in.text);
 	}
-	id_text(o->target, m, "message_id");
+	tg_id_text(o->target, m, "message_id");
 	snprintf(o->mid, sizeof(o->mid), "%s/r%s/%lld.%lld", o->target, o->in.sender,
 		 (long long)date, (long long)o->id);
 	o->in.kind = INBOUND_REACTION;

@@ -11,7 +11,8 @@
 #include "base/str.h"
 #include "channels/telegram/telegram.h"
 
-#define CALL_MS 60000
+#define CALL_MS	       60000
+#define UPLOAD_IDLE_MS 120000 /* from the last byte of a file to the verdict */
 
 enum upload {
 	AS_DOCUMENT,
@@ -131,8 +132,7 @@ static void on_reply(void *ctx, const struct tg_reply *r)
 	j->call = NULL;
 	if (r->result) {
 		if (makes_new(j) && !j->tail)
-			snprintf(j->sent_id, sizeof(j->sent_id), "%lld",
-				 (long long)json_peek_i64(r->result, "message_id", 0));
+			tg_id_text(j->sent_id, r->result, "message_id");
 		if (j->kind == OUTBOUND_FILE && *j->body && !j->caption_on && !j->tail) {
 			j->tail = true;
 			start(j);
@@ -257,7 +257,7 @@ static const char *put_file(struct tg_job *j, struct tg_body *b, struct err *e)
 static void start(struct tg_job *j)
 {
 	bool file = j->kind == OUTBOUND_FILE && !j->tail;
-	struct tg_opts o = {.total_ms = file ? 0 : CALL_MS};
+	struct tg_opts o = {.idle_ms = file ? UPLOAD_IDLE_MS : 0, .total_ms = file ? 0 : CALL_MS};
 	struct tg_body b = {.fd = -1};
 	struct tg_reply r = {.text = ""};
 	const char *method;

@@ -50,6 +50,8 @@ struct tg_update {
 int tg_parse_update(const cJSON *u, const struct tg_me *me, struct tg_update *o,
 		    struct err *e) must_check;
 void tg_update_free(struct tg_update *o);
+/* The integer at path as text; "" when there is none or it is 0. */
+void tg_id_text(char out[TG_ID_CAP], const cJSON *j, const char *path);
 /* The result of getMe. */
 int tg_parse_me(const cJSON *result, struct tg_me *me, struct err *e) must_check;
 
