@@ -70,7 +70,7 @@ for (const code of [403, 411])
 	});
 
 test('500 five times running: the session is bad, and that is said; fewer are borne', async (t) => {
-	const r = await rig(t);
+	const r = await rig(t, { env: { CHELA_WA_SPEED: '200' } });
 	const c = await r.join();
 	for (let i = 0; i < 4; i++) {
 		r.wa.close(500);
