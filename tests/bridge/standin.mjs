@@ -4,6 +4,7 @@
 // (CHELA_WA_DRIVER), as JSON lines:
 //   here -> test: {"open":n} a new socket n; {"call":id,"name":"sendMessage","args":[...]}; {"end":n}
 //   test -> here: {"emit":["messages.upsert",{...}]}, {"ws":["CB:ack,class:message",{...}]}, {"user":{...}},
+//                 {"mark":n} is answered with {"heard":n} once all before it is emitted,
 //                 {"done":id,"result":...}, {"done":id,"error":{"message","status"}}
 // Bytes are {"type":"Buffer","data":"base64"}, as in Baileys' own files. Shapes:
 // node_modules/baileys/lib/Types. Must never: be more clever than Baileys.
@@ -43,6 +44,7 @@ readline.createInterface({ input: driver }).on('line', (line) => {
 	const o = JSON.parse(line, reviver);
 	if (o.emit) current?.ev.emit(o.emit[0], booms(o.emit[1]));
 	else if (o.ws) current?.ws.emit(...o.ws);
+	else if (o.mark) say({ heard: o.mark });
 	else if (o.done !== undefined) waiting.get(o.done)?.(o);
 });
 

@@ -29,7 +29,7 @@ class WhatsApp:
         self.files = {}  # directPath -> bytes
         self.sent, self.signs, self.opened = [], [], []
         self.changed = threading.Condition()
-        self.conn, self.number = None, 0
+        self.conn, self.number, self.heard = None, 0, 0
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(self.path)
         self.listener.listen()
@@ -69,6 +69,8 @@ class WhatsApp:
                 self.opened.append(o)
                 if o["linked"]:
                     self.emit("connection.update", {"connection": "open"})
+            elif "heard" in o:
+                self.heard = o["heard"]
             elif "call" in o:
                 self.call(o["call"], o["name"], o["args"])
             self.changed.notify_all()
@@ -132,6 +134,13 @@ class WhatsApp:
         self.emit("creds.update", {"account": {"details": "x"}, "me": ME})
         self.emit("connection.update", {"isNewLogin": True})
         self.lose(515)
+
+    def settle(self):
+        """The bridge has heard all that was said so far."""
+        self.number += 1
+        mark = self.number
+        self.say({"mark": mark})
+        self.wait(lambda: self.heard >= mark, "the bridge's ear", 15)
 
     def lose(self, code):
         self.emit("connection.update", {"connection": "close", "lastDisconnect": {
