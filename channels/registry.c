@@ -3,10 +3,12 @@
 #include <stddef.h>
 #include "channels/channel.h"
 #include "channels/console.h"
+#include "channels/slack/slack.h"
 #include "channels/telegram/telegram.h"
 
 const struct channel_ops *const channel_registry[] = {
 	&console_ops,
+	&slack_ops,
 	&telegram_ops,
 	NULL,
 };

@@ -38,6 +38,7 @@ static const struct {
 	[SLACK_USER] = {"users.info", false, false},
 	[SLACK_UPLOAD_URL] = {"files.getUploadURLExternal", false, false},
 	[SLACK_UPLOAD_DONE] = {"files.completeUploadExternal", false, true},
+	[SLACK_FILE] = {"files.info", false, false},
 };
 
 struct slack_call {

@@ -39,21 +39,43 @@ void slack_upload_cancel(struct slack_upload **up)
 	free(u);
 }
 
+/* The message that shows the file: what can be edited, reacted to and answered. Slack may be slow to make it, and may not tell: then the file's
+ * own id has to do. */
+static void on_told(void *ctx, const struct slack_reply *r)
+{
+	static const char *const sides[] = {"file.shares.public", "file.shares.private"};
+	struct slack_job *j = ctx;
+	const char *ts = NULL;
+
+	j->call = NULL;
+	for (size_t i = 0; i < ARRAY_LEN(sides) && !ts; i++) {
+		const cJSON *chats = json_find(r->json, sides[i]);
+
+		ts = json_peek_str(cJSON_GetObjectItemCaseSensitive(chats, j->chat), "0.ts");
+	}
+	slack_job_done(j, ts && slack_is_ts(ts) ? ts : j->upload->id);
+}
+
 static void on_shared(void *ctx, const struct slack_reply *r)
 {
 	struct slack_job *j = ctx;
+	struct buf form = {0};
 
 	j->call = NULL;
-	if (r->why.code)
+	if (r->why.code) {
 		slack_job_refused(j, r);
-	else
-		slack_job_done(j, j->upload->id);
+		return;
+	}
+	slack_arg(&form, "file", j->upload->id);
+	j->call = slack_call(j->s, SLACK_FILE, &form, on_told, j);
 }
 
 static void share(struct slack_job *j)
 {
 	struct buf form = {0}, files = {0};
 
+	if (slack_job_hold(j, SLACK_UPLOAD_DONE, true, share))
+		return;
 	slack_tried_note(j->s, j->key);
 	buf_putf(&files, "[{\"id\":\"%s\",\"title\":", j->upload->id);
 	json_put_str(&files, j->file.name, strlen(j->file.name));
@@ -187,7 +209,7 @@ void slack_upload(struct slack_job *j)
 	j->upload->j = j;
 	j->upload->left = j->file.size;
 	if (open_file(j, &j->upload->fd, &e) < 0) {
-		slack_job_later(j, tell_unread);
+		slack_job_later(j, 0, tell_unread);
 		return;
 	}
 	snprintf(size, sizeof(size), "%lld", (long long)j->file.size);

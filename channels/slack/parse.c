@@ -61,8 +61,8 @@ bool slack_url_ok(const char *url, const char *origin)
 		return true;
 	if (!str_starts(url, "https://"))
 		return false;
-	n = strcspn(host, "/");
-	if (host[n] != '/' || memchr(host, '@', n) || memchr(host, ':', n))
+	n = strspn(host, "abcdefghijklmnopqrstuvwxyz0123456789.-");
+	if (host[n] != '/')
 		return false;
 	for (size_t i = 0; i < ARRAY_LEN(ours); i++) {
 		size_t len = strlen(ours[i]);

@@ -169,28 +169,26 @@ static void on_wait(void *ctx)
 	j->then(j);
 }
 
-void slack_job_later(struct slack_job *j, void (*then)(struct slack_job *j))
+void slack_job_later(struct slack_job *j, int64_t ms, void (*then)(struct slack_job *j))
 {
-	if (!j->wait)
-		j->wait = timer_new(j->s->loop, "slack pace", on_wait, j);
-	j->then = then;
-	timer_start(j->wait, 0, 0);
-}
-
-/* Waits ms, or until Slack takes this method again when that is soon; false when there is nothing to wait for. */
-static bool hold(struct slack_job *j, enum slack_method m, int64_t ms,
-		 void (*then)(struct slack_job *j))
-{
-	int64_t blocked = j->s->blocked[m] - loop_now(j->s->loop);
-
-	if (blocked > ms && blocked <= HOLD_MS)
-		ms = blocked;
-	if (ms <= 0)
-		return false;
 	if (!j->wait)
 		j->wait = timer_new(j->s->loop, "slack pace", on_wait, j);
 	j->then = then;
 	timer_start(j->wait, ms, 0);
+}
+
+bool slack_job_hold(struct slack_job *j, enum slack_method m, bool paced,
+		    void (*then)(struct slack_job *j))
+{
+	int64_t ms = j->s->blocked[m] - loop_now(j->s->loop);
+
+	if (ms > HOLD_MS)
+		return false;
+	if (ms <= 0 && paced)
+		ms = slack_pace(j->s, j->chat);
+	if (ms <= 0)
+		return false;
+	slack_job_later(j, ms, then);
 	return true;
 }
 
@@ -199,7 +197,7 @@ static void post(struct slack_job *j)
 	struct slack *s = j->s;
 	struct buf form = {0};
 
-	if (hold(j, SLACK_POST, 0, post) || hold(j, SLACK_POST, slack_pace(s, j->chat), post))
+	if (slack_job_hold(j, SLACK_POST, true, post))
 		return;
 	slack_tried_note(s, j->key);
 	slack_arg(&form, "channel", j->chat);
@@ -295,7 +293,7 @@ static void update(struct slack_job *j)
 {
 	struct buf form = {0};
 
-	if (hold(j, SLACK_UPDATE, 0, update))
+	if (slack_job_hold(j, SLACK_UPDATE, false, update))
 		return;
 	slack_arg(&form, "channel", j->chat);
 	slack_arg(&form, "ts", j->target);

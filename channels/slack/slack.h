@@ -2,7 +2,7 @@
 /*
  * What the files of the Slack channel share. parse.c, text.c and emoji.c are pure (fuzzed, tested alone); api.c makes calls of the
  * Web API; socket.c holds the Socket Mode connections; intake.c, names.c and backfill.c bring messages in; send.c, draft.c, status.c,
- * look.c and files.c bring them out; slack.c has the ops. Nothing outside this folder includes it.
+ * look.c and files.c bring them out; slack.c has the ops. Outside of this folder only registry.c includes it.
  *
  * A constant decision: where an answer goes. A message of a thread is answered in its thread. A top-level message of a channel (or of a
  * group of persons) is answered in a thread under it: inbound.thread is its own ts. A top-level message of a direct chat is answered
@@ -113,6 +113,7 @@ enum slack_method {
 	SLACK_USER,
 	SLACK_UPLOAD_URL,
 	SLACK_UPLOAD_DONE,
+	SLACK_FILE,
 	SLACK_METHODS
 };
 enum slack_sock_state {
@@ -129,8 +130,8 @@ struct slack_sock {
 	struct slack_call *call;
 	struct ws *ws;
 	struct timer *due; /* CONNECTING: hello is late; DRAINING: Slack does not close it */
-	int64_t since;
 };
+#define SLACK_BURST 8
 #define SLACK_SOCKS 6 /* two in use, the rest for those that drain */
 
 struct slack_tried {
@@ -154,6 +155,8 @@ struct slack {
 	/* socket.c */
 	struct slack_sock socks[SLACK_SOCKS];
 	uint64_t serial;
+	int64_t opened[SLACK_BURST]; /* when the last ones were asked for */
+	size_t n_opened;
 	struct slack_call *hail;       /* auth.test of connect */
 	struct timer *retry, *verdict; /* the next socket; STUCK, told outside of a call-back */
 	int64_t tries;
@@ -291,8 +294,12 @@ int slack_send(struct channel *c, const struct outbound *o, struct err *e);
 /* The outcome of a job; frees it. */
 void slack_job_done(struct slack_job *j, const char *platform_id);
 void slack_job_fail(struct slack_job *j, const struct err *why, int64_t retry_ms, bool unsure);
-/* Goes on with `then` in the next turn of the loop. */
-void slack_job_later(struct slack_job *j, void (*then)(struct slack_job *j));
+/* Goes on with `then` in ms, never in this turn of the loop. */
+void slack_job_later(struct slack_job *j, int64_t ms, void (*then)(struct slack_job *j));
+/* True when `then` has to come later: Slack has limited the method for a short while, or (paced) this chat had a message of ours
+ * within the second. */
+bool slack_job_hold(struct slack_job *j, enum slack_method m, bool paced,
+		    void (*then)(struct slack_job *j));
 /* The same from a reply that is an error; tells the core when the token is dead. */
 void slack_job_refused(struct slack_job *j, const struct slack_reply *r);
 /* When key was first sent, as far as this process knows; else a day ago. */

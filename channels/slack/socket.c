@@ -16,7 +16,7 @@
 #define HELLO_MS 10000
 #define DRAIN_MS                                                                                   \
 	60000 /* Slack closes 10 s after its warning; a connection that stays is closed by us */
-#define STEADY_MS   5000 /* a connection that lived so long was no failure */
+#define BURST_MS    10000 /* no more than SLACK_BURST connections in so long */
 #define TOO_MANY_MS 30000
 #define RETRY_LEAST 500
 #define RETRY_MOST  300000
@@ -44,16 +44,11 @@ static void sock_free(struct slack_sock *k)
 	*k = (struct slack_sock){0};
 }
 
-/* A connection ended or an attempt failed: is the next one due at once, or does something go wrong again and again? */
+/* A connection ended, or an attempt failed: only one that never said hello counts as a failure. */
 static void sock_ended(struct slack_sock *k)
 {
-	struct slack *s = k->s;
-
-	if ((k->st == SOCK_UP || k->st == SOCK_DRAINING) &&
-	    loop_now(s->loop) - k->since >= STEADY_MS)
-		s->tries = 0;
-	else if (k->st != SOCK_DRAINING)
-		s->tries++;
+	if (k->st == SOCK_ASKING || k->st == SOCK_CONNECTING)
+		k->s->tries++;
 	k->ws = NULL;
 	sock_free(k);
 }
@@ -88,7 +83,7 @@ static void sock_hello(struct slack_sock *k, int64_t connections)
 		return;
 	timer_stop(k->due);
 	k->st = SOCK_UP;
-	k->since = loop_now(s->loop);
+	s->tries = 0;
 	ours = (int64_t)count(s, OPEN);
 	s->others = connections > ours ? connections - ours : 0;
 	log_debug("slack", "connection up", "serial=%llu open=%lld others=%lld",
@@ -120,10 +115,6 @@ static void sock_disconnect(struct slack_sock *k, enum slack_reason reason)
 		return;
 	log_debug("slack", "connection drains", "serial=%llu reason=%d",
 		  (unsigned long long)k->serial, (int)reason);
-	if (loop_now(s->loop) - k->since >= STEADY_MS)
-		s->tries = 0;
-	else
-		s->tries++;
 	k->st = SOCK_DRAINING;
 	timer_start(k->due, DRAIN_MS, 0);
 	if (reason == SLACK_TOO_MANY)
@@ -221,27 +212,39 @@ static void open_one(struct slack *s)
 			continue;
 		*k = (struct slack_sock){.s = s, .st = SOCK_ASKING, .serial = ++s->serial};
 		k->due = timer_new(s->loop, "slack connection", on_due, k);
+		s->opened[s->n_opened++ % SLACK_BURST] = loop_now(s->loop);
 		k->call = slack_call(s, SLACK_OPEN, &form, on_url, k);
 		return;
 	}
+}
+
+/* How long to wait before the next one: after failures longer and longer; else not at all, unless they come and go in a hurry. */
+static int64_t next_wait(const struct slack *s, int64_t retry_ms)
+{
+	int64_t oldest = s->opened[s->n_opened % SLACK_BURST];
+
+	if (retry_ms)
+		return retry_ms;
+	if (s->tries)
+		return backoff_ms(s->tries - 1, RETRY_LEAST, RETRY_MOST);
+	return s->n_opened < SLACK_BURST ? 0 : oldest + BURST_MS - loop_now(s->loop);
 }
 
 /* After any change: opens what is missing, or tells the core that nothing is left. */
 static void settle(struct slack *s, const char *why, int64_t retry_ms)
 {
 	size_t wanted = s->up ? WANTED : 1, open = count(s, OPEN), opening = count(s, OPENING);
+	int64_t wait = next_wait(s, retry_ms);
 
 	if ((!s->up && !s->trying) || timer_active(s->verdict))
 		return;
 	s->gap |= !open;
 	if (!opening && count(s, 1U << SOCK_UP) < wanted && !timer_active(s->retry)) {
-		if (!s->tries) {
+		if (wait <= 0) {
 			open_one(s);
 			return;
 		}
-		timer_start(s->retry,
-			    retry_ms ? retry_ms : backoff_ms(s->tries - 1, RETRY_LEAST, RETRY_MOST),
-			    0);
+		timer_start(s->retry, wait, 0);
 	}
 	if (!open && !opening)
 		slack_down(s, CHANNEL_DOWN, why, retry_ms);
