@@ -2,8 +2,8 @@
 /*
  * The formats as a table, and the road: clean the text, hand it to the parser in slices, settle the
  * marks, write. The slices bound what an odd text can cost: some inputs make any Markdown parser
- * work in the square of their length, and this runs on the loop. A cut between slices is at an empty
- * line outside of code, where no construct but a list or a link definition goes on.
+ * work in the square of their length, and this runs on the loop. A cut between slices is at an
+ * empty line outside of code, where no construct but a list or a link definition goes on.
  */
 #include "router/format.h"
 #include "base/str.h"
@@ -11,8 +11,9 @@
 
 #define SLICE	  (32u << 10)  /* bytes for the parser at once, where there is a place to cut */
 #define FENCE_MAX (256u << 10) /* the same within a code block, which costs the parser nothing */
-#define DEFS_MAX  4096	       /* bytes of link definitions that each slice is given */
-#define PIECE	  (1u << 20)   /* bytes of Markdown in one document: bounds memory */
+#define PAD	  64
+#define DEFS_MAX  4096	     /* bytes of link definitions that each slice is given */
+#define PIECE	  (1u << 20) /* bytes of Markdown in one document: bounds memory */
 
 static const struct fmt_rules rules[] = {
 	[FORMAT_MARKDOWN] = {.open = {"", "", "", ""},
@@ -158,7 +159,8 @@ static size_t slice_of(const char *s, size_t n)
 	return str_utf8_floor(s, n < 2 * SLICE ? n : 2 * SLICE);
 }
 
-/* Link definitions of the whole text: in a text of several slices each one needs them. False when they are too many. */
+/* Link definitions of the whole text: in a text of several slices each one needs them. False when
+ * they are too many. */
 static bool definitions(const char *s, size_t n, struct buf *defs)
 {
 	for (size_t at = 0, len; at < n; at += len + 1) {
@@ -188,18 +190,16 @@ static void parse(struct fmt_doc *d, const char *md, size_t n, const struct fmt_
 	bool whole = n <= SLICE, known = whole || definitions(md, n, &defs);
 
 	while (n) {
-		size_t k = slice_of(md, n);
-		bool done;
+		size_t k = slice_of(md, n), len;
 
-		if (defs.len) {
-			part.len = 0;
-			buf_put(&part, defs.p, defs.len);
-			buf_put(&part, md, k);
-			done = known && fmt_walk(d, part.p, part.len, r, l->max);
-		} else {
-			done = known && fmt_walk(d, md, k, r, l->max);
-		}
-		if (!done)
+		part.len = 0;
+		buf_put(&part, defs.p, defs.len);
+		buf_put(&part, md, k);
+		len = part.len;
+		/* md4c 0.4.8 looks past the end of its text ("[a](b" and nothing after it): that
+		 * is nothing, for sure */
+		buf_put(&part, (const char[PAD]){0}, PAD);
+		if (!known || !fmt_walk(d, part.p, len, r, l->max))
 			fmt_source(d, md, k, false);
 		md += k;
 		n -= k;

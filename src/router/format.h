@@ -19,19 +19,22 @@
 struct format_limits {
 	enum text_format format;
 	enum text_unit unit;
-	/* Units of one part; at least 64. Of the body as sent, with escapes and marks; for FORMAT_TELEGRAM of the text
-	 * that remains when its entities are parsed (the API's rule), and the body is at most three times that. */
+	/* Units of one part; at least 64. Of the body as sent, with escapes and marks; for
+	 * FORMAT_TELEGRAM of the text that remains when its entities are parsed (the API's rule),
+	 * and the body is at most three times that. */
 	size_t max;
 };
-/* body is NUL-ended after n bytes and borrowed for the call; never empty, never blank. Return false to stop. */
+/* body is NUL-ended after n bytes and borrowed for the call; never empty, never blank. Return
+ * false to stop. */
 typedef bool format_part_fn(void *ctx, const char *body, size_t n);
-/* md: UTF-8 without NUL, n bytes (what is no UTF-8 becomes U+FFFD; control characters are left out). Calls fn
- * for each part in order; for blank text not at all. */
+/* md: UTF-8 without NUL, n bytes (what is no UTF-8 becomes U+FFFD; control characters are left
+ * out). Calls fn for each part in order; for blank text not at all. */
 void format_render(const char *md, size_t n, const struct format_limits *l, format_part_fn *fn,
 		   void *ctx);
 /* Length of UTF-8 text in a unit. */
 size_t format_units(enum text_unit u, const char *s, size_t n);
-/* The Markdown as FORMAT_PLAIN in one piece, for previews and logs; "" for blank text. The caller frees. */
+/* The Markdown as FORMAT_PLAIN in one piece, for previews and logs; "" for blank text. The caller
+ * frees. */
 char *format_plain(const char *md, size_t n);
 
 #endif

@@ -87,7 +87,8 @@ uint32_t fmt_pre_add(struct fmt_doc *d, const struct fmt_pre *p)
 	return (uint32_t)d->n_pres++;
 }
 
-/* A line that opens or closes a code fence: its indent goes to *in, the length of the run to *len; 0 or the character. */
+/* A line that opens or closes a code fence: its indent goes to *in, the length of the run to
+ * *len; 0 or the character. */
 static char fence_of(const char *s, size_t n, size_t *in, size_t *len)
 {
 	size_t i = 0, j;
@@ -158,7 +159,8 @@ void fmt_source(struct fmt_doc *d, const char *s, size_t n, bool fences)
 	}
 }
 
-/* Characters of two columns and of none; the ranges that matter in chats (UAX #11 and #44, coarse). */
+/* Characters of two columns and of none; the ranges that matter in chats (UAX #11 and #44,
+ * coarse). */
 static const struct {
 	uint32_t from, to;
 	uint8_t width;
@@ -206,7 +208,8 @@ bool fmt_blank(const char *p, size_t n)
 			continue;
 		if (*u < 0x80)
 			return false;
-		/* no-break space, the spaces and marks of U+2000 to U+206F, ideographic space, BOM, Hangul fillers */
+		/* no-break space, the spaces and marks of U+2000 to U+206F, ideographic space,
+		 * BOM, Hangul fillers */
 		k = str_utf8_seq(p + i, n - i);
 		if (k == 2 && u[0] == 0xc2 && u[1] <= 0xa0)
 			continue;

@@ -61,7 +61,8 @@ struct fmt_rules {
 	bool visible; /* the limit counts what is left without tags */
 	/* Before a link's target, between it and the text, after; NULL = "text (target)". */
 	const char *link[3];
-	/* Around a code block; the second before and after the language's name, and the end; NULL = without it. */
+	/* Around a code block; the second before and after the language's name, and the end; NULL
+	 * = without it. */
 	const char *pre, *pre_close;
 	const char *pre_lang[3];
 	/* At the start of each line of a quote, and of empty ones within; around it as a whole. */
@@ -77,7 +78,8 @@ void fmt_doc_free(struct fmt_doc *d);
 struct fmt_line *fmt_line_add(struct fmt_doc *d);
 /* Puts text into the arena. */
 struct fmt_span fmt_text(struct fmt_doc *d, const char *p, size_t n);
-/* Adds text that is in the arena to the last line; joins it with the run before where that is alike. */
+/* Adds text that is in the arena to the last line; joins it with the run before where that is
+ * alike. */
 void fmt_run_add(struct fmt_doc *d, struct fmt_span t, unsigned style, uint32_t link, bool url);
 uint32_t fmt_link_add(struct fmt_doc *d, struct fmt_span target);
 uint32_t fmt_pre_add(struct fmt_doc *d, const struct fmt_pre *p);
@@ -87,17 +89,18 @@ static inline const char *fmt_at(const struct fmt_doc *d, struct fmt_span t)
 }
 /* Text as it is, line by line, no mark in it known; fences: code fences are kept as blocks. */
 void fmt_source(struct fmt_doc *d, const char *s, size_t n, bool fences);
-/* Columns of type that one character takes in a fixed-width font: 0, 1 or 2. Sets *n to its bytes. */
+/* Columns of type that one character takes in a fixed-width font: 0, 1 or 2. Sets *n to its
+ * bytes. */
 unsigned fmt_width(const char *p, size_t left, size_t *n);
 
 /* Nothing to see: spaces of all kinds and marks without a glyph. */
 bool fmt_blank(const char *p, size_t n);
 
-/* format_walk.c: adds the Markdown to the document; false = it was given up (expansion past what its size allows) and the document is as
- * before. max: limits.max, for the indent of lists. */
+/* format_walk.c: adds the Markdown to the document; false = it was given up (expansion past what
+ * its size allows) and the document is as before. max: limits.max, for the indent of lists. */
 bool fmt_walk(struct fmt_doc *d, const char *md, size_t n, const struct fmt_rules *r, size_t max);
-/* format_table.c: makes lines of the cells, which are the lines from `first` on: `columns` a row, the first row the heads. align: a
- * character a column, 'r' = right. */
+/* format_table.c: makes lines of the cells, which are the lines from `first` on: `columns` a row,
+ * the first row the heads. align: a character a column, 'r' = right. */
 void fmt_table(struct fmt_doc *d, size_t first, size_t columns, const char *align,
 	       const struct fmt_rules *r);
 /* format_marks.c: settles which links and marks this format can show, and makes the rest text. */

@@ -22,7 +22,7 @@ void fmt_put_marks(struct writer *w, const char *s)
 void fmt_put_text(struct writer *w, const char *p, size_t n)
 {
 	size_t units = format_units(w->unit, p, n);
-	struct err e = ERR_INIT;
+	struct str e;
 	char *to, *start;
 
 	w->s.raw += units;
@@ -34,7 +34,7 @@ void fmt_put_text(struct writer *w, const char *p, size_t n)
 		w->s.len = w->out.len;
 		return;
 	}
-	to = start = buf_reserve(&w->out, 5 * n, &e);
+	to = start = buf_reserve(&w->out, 5 * n, &(struct err)ERR_INIT);
 	if (!start)
 		die("format: a part past the buffer");
 	for (size_t i = 0; i < n; i++) {
@@ -42,7 +42,9 @@ void fmt_put_text(struct writer *w, const char *p, size_t n)
 			*to++ = p[i];
 			continue;
 		}
-		to = stpncpy(to, p[i] == '&' ? "&amp;" : p[i] == '<' ? "&lt;" : "&gt;", 5);
+		e = p[i] == '&' ? STR("&amp;") : p[i] == '<' ? STR("&lt;") : STR("&gt;");
+		memcpy(to, e.p, e.n);
+		to += e.n;
 	}
 	w->s.raw += (size_t)(to - start) - n;
 	buf_commit(&w->out, (size_t)(to - start));
@@ -109,7 +111,8 @@ static uint32_t extent(const struct writer *w, unsigned style)
 	return i - w->at.run;
 }
 
-/* Opens and closes what the run needs; of two styles that begin together, the longer one goes outside. */
+/* Opens and closes what the run needs; of two styles that begin together, the longer one goes
+ * outside. */
 void fmt_style_set(struct writer *w, const struct fmt_run *r)
 {
 	unsigned missing;
@@ -154,7 +157,8 @@ void fmt_quote_close(struct writer *w)
 	w->s.quote = 0;
 }
 
-/* Units that closing everything would add. Marks are ASCII, but for a block's own fence, which is counted. */
+/* Units that closing everything would add. Marks are ASCII, but for a block's own fence, which is
+ * counted. */
 size_t fmt_close_cost(const struct writer *w)
 {
 	size_t n = w->s.link ? strlen(w->r->link[2]) : 0;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The lists that are open while Markdown is walked: what goes before a line. Inner header of format*.c. */
+/* The lists that are open: what goes before a line. Inner header of format*.c. */
 #ifndef CHELA_ROUTER_FORMAT_LIST_H
 #define CHELA_ROUTER_FORMAT_LIST_H
 #include "router/format_doc.h"

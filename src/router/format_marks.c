@@ -55,7 +55,8 @@ static size_t escaped(const char *p, size_t n)
 	return sum;
 }
 
-/* Whether link k can be one here: an address that leads anywhere, and short enough never to be cut. */
+/* Whether link k can be one here: an address that leads anywhere, and short enough never to be
+ * cut. */
 static bool link_works(const struct marks *m, uint32_t k)
 {
 	static const char *const schemes[] = {"http://", "https://", "mailto:", "tel:"};
@@ -77,6 +78,15 @@ static bool link_works(const struct marks *m, uint32_t k)
 	       label + escaped(t, l->target.len) + 16 <= m->raw_max / 2;
 }
 
+/* A web address is found by the platforms in mere text, and what is in it is no mark. */
+static bool is_web(const struct marks *m, struct fmt_span t)
+{
+	const char *p = fmt_at(m->d, t);
+
+	return (t.len > 7 && strncasecmp(p, "http://", 7) == 0) ||
+	       (t.len > 8 && strncasecmp(p, "https://", 8) == 0);
+}
+
 /* The line's runs with the links that this format cannot show made text. */
 static void unlink_runs(struct marks *m, const struct fmt_line *l)
 {
@@ -92,7 +102,7 @@ static void unlink_runs(struct marks *m, const struct fmt_line *l)
 			continue;
 		}
 		r.link = 0;
-		r.url = d->links[k].same;
+		r.url = d->links[k].same && is_web(m, r.t);
 		if (r.url)
 			r.style = 0;
 		out_add(m, &r);
@@ -102,7 +112,8 @@ static void unlink_runs(struct marks *m, const struct fmt_line *l)
 		open = fmt_text(d, " (", 2);
 		close = fmt_text(d, ")", 1);
 		out_add(m, &(struct fmt_run){.t = open});
-		out_add(m, &(struct fmt_run){.t = d->links[k].target, .url = true});
+		out_add(m, &(struct fmt_run){.t = d->links[k].target,
+					     .url = is_web(m, d->links[k].target)});
 		out_add(m, &(struct fmt_run){.t = close});
 	}
 }
@@ -137,11 +148,17 @@ static void load(struct marks *m, const struct fmt_run *runs, size_t n)
 	}
 }
 
-/* Where a mark works: next to nothing, a space or one of these. Conservative: no sign that is a mark itself. */
-static bool edge(const struct marks *m, size_t i)
+/* Whether a mark works between the byte at `in`, of the span, and that at `out`, next to it: next
+ * to nothing, a space, or a sign that begins (before it) or ends (after it) something, with no
+ * other mark between. Conservative: the platforms document little. */
+static bool edge(const struct marks *m, size_t in, size_t out, const char *signs)
 {
-	return i >= m->n || m->s[i] == ' ' || (m->s[i] && strchr("()[]{}\"',.;:!?-/", m->s[i]));
+	if (out >= m->n || m->s[out] == ' ')
+		return true;
+	return m->s[out] && strchr(signs, m->s[out]) && !(m->at[out] & AT_STYLE & ~m->at[in]);
 }
+#define BEFORE "([{\"'-/:;,.!?"
+#define AFTER  ")]}\"'-/:;,.!?"
 
 static void clear(struct marks *m, size_t from, size_t to, uint8_t bit)
 {
@@ -149,7 +166,8 @@ static void clear(struct marks *m, size_t from, size_t to, uint8_t bit)
 		m->at[i] &= (uint8_t)~bit;
 }
 
-/* One span of a style: its spaces at the ends go out of it; dropped where the platform would not show it. */
+/* One span of a style: its spaces at the ends go out of it; dropped where the platform would not
+ * show it. */
 static void span_settle(struct marks *m, size_t from, size_t to, uint8_t bit, char sign)
 {
 	size_t a = from, b = to;
@@ -162,7 +180,7 @@ static void span_settle(struct marks *m, size_t from, size_t to, uint8_t bit, ch
 	clear(m, b, to, bit);
 	if (a == b)
 		return;
-	if (!edge(m, a ? a - 1 : m->n) || !edge(m, b) ||
+	if (!edge(m, a, a ? a - 1 : m->n, BEFORE) || !edge(m, b - 1, b, AFTER) ||
 	    (bit != FMT_CODE && memchr(m->s + a, sign, b - a))) {
 		clear(m, a, b, bit);
 		return;
@@ -196,17 +214,19 @@ static bool token_is_plain(const struct marks *m, size_t a, size_t b)
 static void hide(struct marks *m, size_t i, char sign)
 {
 	size_t a = i, b = i + 1;
+	bool plain;
 
 	while (a > 0 && m->s[a - 1] != ' ' && i - a < MAX_NAME)
 		a--;
 	while (b < m->n && m->s[b] != ' ' && b - i < MAX_NAME)
 		b++;
+	plain = b - a < MAX_NAME && token_is_plain(m, a, b);
 	while (b > i + 1 && strchr(",.;:!?)", m->s[b - 1]))
 		b--;
 	while (a < i && m->s[a] == '(')
 		a++;
 	/* a word that has both ends in it (__init__) is a name: it reads well as code */
-	if (memchr(m->s + i + 1, sign, b - i - 1) && b - a < MAX_NAME && token_is_plain(m, a, b)) {
+	if (plain && memchr(m->s + i + 1, sign, b - i - 1)) {
 		for (size_t k = a; k < b; k++)
 			m->at[k] = FMT_CODE;
 		m->shown |= FMT_CODE;
@@ -331,7 +351,7 @@ void fmt_marks(struct fmt_doc *d, const struct fmt_rules *r, const struct format
 		size_t from = m.n_out;
 
 		unlink_runs(&m, line);
-		if (r->bounded && needs_work(&m, m.out + from, m.n_out - from)) {
+		if (r->bounded && m.n_out > from && needs_work(&m, m.out + from, m.n_out - from)) {
 			load(&m, m.out + from, m.n_out - from);
 			m.n_out = from;
 			if (line->pre)

@@ -89,7 +89,7 @@ static void item_enter(struct walk *w, const MD_BLOCK_LI_DETAIL *li)
 	leaf_enter(w); /* a tight item's text comes without a paragraph */
 }
 
-/* An attribute's text with its entities read. */
+/* An attribute's text with its entities read, on one line. */
 static struct fmt_span attribute(struct walk *w, const MD_ATTRIBUTE *a)
 {
 	struct fmt_span t = fmt_text(w->d, "", 0);
@@ -104,6 +104,8 @@ static struct fmt_span attribute(struct walk *w, const MD_ATTRIBUTE *a)
 			buf_put(&w->d->text, p, n);
 	}
 	t.len = (uint32_t)(w->d->text.len - t.off);
+	for (char *nl = w->d->text.p + t.off; (nl = strchr(nl, '\n'));)
+		*nl = ' ';
 	return t;
 }
 
@@ -256,6 +258,29 @@ static void table_enter(struct walk *w)
 	w->columns = 0;
 }
 
+/* A row with more cells than the table has columns (a bare | in one of them, as a rule): Markdown
+ * ignores what is too much; here it stays, in the last cell. */
+static void row_rest(struct walk *w)
+{
+	const char *end = w->src + w->n_src, *p = w->src_end, *nl;
+
+	if (!p)
+		return;
+	nl = memchr(p, '\n', (size_t)(end - p));
+	if (nl)
+		end = nl;
+	p = memchr(p, '|', (size_t)(end - p));
+	while (p && p < end && (*p == '|' || *p == ' ' || *p == '\t'))
+		p++;
+	while (p && end > p && (end[-1] == '|' || end[-1] == ' ' || end[-1] == '\t'))
+		end--;
+	if (!p || p == end)
+		return;
+	w->want_line = false;
+	text_add(w, " | ", 3);
+	text_add(w, p, (size_t)(end - p));
+}
+
 static void table_leave(struct walk *w)
 {
 	w->in_table = false;
@@ -302,6 +327,9 @@ static int on_enter_block(MD_BLOCKTYPE t, void *detail, void *ctx)
 	case MD_BLOCK_TABLE:
 		table_enter(w);
 		break;
+	case MD_BLOCK_TR:
+		w->src_end = NULL;
+		break;
 	case MD_BLOCK_TH:
 	case MD_BLOCK_TD:
 		cell_enter(w, detail, t == MD_BLOCK_TH);
@@ -337,6 +365,9 @@ static int on_leave_block(MD_BLOCKTYPE t, void *detail, void *ctx)
 	case MD_BLOCK_CODE:
 		w->pre = 0;
 		break;
+	case MD_BLOCK_TR:
+		row_rest(w);
+		break;
 	case MD_BLOCK_TABLE:
 		table_leave(w);
 		break;
@@ -353,16 +384,17 @@ static int on_leave_block(MD_BLOCKTYPE t, void *detail, void *ctx)
 	return 0;
 }
 
-/* Counts a style in or out. md4c 0.4.8 can end one that it never began, where an address holds its sign (https://a.b/_c_):
- * the sign is text then. */
+/* Counts a style in or out. md4c 0.4.8 can end one that it never began, where an address holds
+ * its sign (https://a.b/_c_): the sign is text then. */
 static void style_count(struct walk *w, unsigned *count, unsigned by, size_t signs)
 {
 	if (by == 1 || *count) {
 		*count += by;
 		return;
 	}
-	if (w->src_end && signs <= w->n_src - (size_t)(w->src_end - w->src))
-		text_add(w, w->src_end, signs);
+	for (; w->src_end && signs && w->src_end < w->src + w->n_src; signs--, w->src_end++)
+		if (strchr("*_~", *w->src_end))
+			text_add(w, w->src_end, 1);
 }
 
 static int on_span(struct walk *w, MD_SPANTYPE t, void *detail, unsigned by)

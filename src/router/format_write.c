@@ -132,7 +132,8 @@ static void back_to(struct writer *w, const struct state *s)
 	w->out.len = s->len;
 }
 
-/* The best place to cut at: of the highest rank that leaves the part at least half full, else the one that leaves it fullest. */
+/* The best place to cut at: of the highest rank that leaves the part at least half full, else the
+ * one that leaves it fullest. */
 static const struct cut *best_cut(const struct writer *w, bool *full)
 {
 	const struct cut *best = NULL;
@@ -153,8 +154,9 @@ static bool is_sign(char c)
 	return c == '*' || c == '_' || c == '~' || c == '`' || c == '>' || c == ' ';
 }
 
-/* How much of the word's first n bytes to take, so that no edge of a part is inside a character with its marks, and no sign of the text
- * is at an edge, where it could be taken as a mark, which it was not in the line. */
+/* How much of the word's first n bytes to take, so that no edge of a part is inside a character
+ * with its marks, and no sign of the text is at an edge, where it could be taken as a mark, which
+ * it was not in the line. */
 static size_t good_end(struct str t, size_t n)
 {
 	size_t len, back = 0, at = n;
@@ -169,7 +171,8 @@ static size_t good_end(struct str t, size_t n)
 	return n;
 }
 
-/* Adds as many characters of the word as fit; at least one where `must`. Returns the bytes taken. */
+/* Adds as many characters of the word as fit; at least one where `must`. Returns the bytes taken.
+ */
 static size_t put_some(struct writer *w, struct str t, bool must)
 {
 	size_t n, most = 0, good;
@@ -199,8 +202,8 @@ static size_t put_some(struct writer *w, struct str t, bool must)
 	return good;
 }
 
-/* The word t of run r did not fit: ends the part at the best place before it, or with a piece of it. prior, styled: the state
- * before the word's marks, and after them. */
+/* The word t of run r did not fit: ends the part at the best place before it, or with a piece of
+ * it. prior, styled: the state before the word's marks, and after them. */
 static bool overflow(struct writer *w, const struct fmt_run *r, struct str t,
 		     const struct state *prior, const struct state *styled)
 {

@@ -251,7 +251,8 @@ static void test_noise(void **state)
 	}
 }
 
-/* Link definitions at the end of a text that is parsed in slices still hold; a fence is not cut by one. */
+/* Link definitions at the end of a text that is parsed in slices still hold; a fence is not cut
+ * by one. */
 static void test_slices(void **state)
 {
 	struct buf md = {0};
