@@ -277,6 +277,7 @@ install: all runner ## install to DESTDIR and PREFIX
 	cd groups && cp --parents --preserve=mode main/CLAUDE.md global/CLAUDE.md $(abspath $(SHARE))/groups
 	if [ -d skills ]; then cp -R --preserve=mode skills/. $(SHARE)/skills; fi
 	find $(SHARE) -name __pycache__ -prune -exec rm -r {} +
+	rm -rf $(SHARE)/bridge && cp -R --preserve=mode $(BRIDGE) $(SHARE)/bridge # with its packages, after `make bridge`
 	install -m 755 build/runner/runner $(SHARE)/container/runner
 	install -m 644 LICENSE $(SHARE)/LICENSE
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Stands in for Baileys' socket (socket.mjs), so that a test can be WhatsApp. It emits what the
 // test tells it and asks the test what each call does, over a Unix socket on which the test listens
-// (CHELA_WA_DRIVER), as JSON lines:
+// (CHELA_WA_DRIVER, or standin.mjs?driver=PATH), as JSON lines:
 //   here -> test: {"open":n} a new socket n; {"call":id,"name":"sendMessage","args":[...]}; {"end":n}
 //   test -> here: {"emit":["messages.upsert",{...}]}, {"ws":["CB:ack,class:message",{...}]}, {"user":{...}},
 //                 {"mark":n} is answered with {"heard":n} once all before it is emitted,
@@ -32,7 +32,9 @@ export const codec = {
 	thaw: (_, v) => v,
 };
 
-const driver = net.connect(process.env.CHELA_WA_DRIVER);
+const driver = net.connect(
+	process.env.CHELA_WA_DRIVER ?? new URL(import.meta.url).searchParams.get('driver'),
+);
 driver.on('error', (e) => process.stderr.write(`standin: ${e.message}\n`));
 const say = (o) => driver.write(JSON.stringify(o, replacer) + '\n');
 const waiting = new Map();

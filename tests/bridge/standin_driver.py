@@ -2,7 +2,7 @@
 """WhatsApp itself, for a bridge whose socket is standin.mjs: a thread that answers what the bridge calls and
 emits what happens, in Baileys' shapes.
 
-Owns: a Unix socket (CHELA_WA_DRIVER); it outlives bridges that are killed. Why: the end-to-end tests type as WhatsApp's
+Owns: a Unix socket; it outlives bridges that are killed. Why: the end-to-end tests type as WhatsApp's
 users. Must never: forget a message that was sent.
 """
 import base64
@@ -37,7 +37,7 @@ class WhatsApp:
 
     def env(self):
         """For the bridge, or for the server that starts it."""
-        return {"CHELA_WA_SOCKET": str(HERE / "standin.mjs"), "CHELA_WA_DRIVER": self.path,
+        return {"CHELA_WA_SOCKET": f"{HERE}/standin.mjs?driver={self.path}",
                 "CHELA_WA_SPEED": str(self.speed)}
 
     def accept(self):
