@@ -65,6 +65,10 @@ void attach_safe_name(const char *name, const char *mime, char out[NAME_BYTES + 
 	const char *dot;
 	size_t n = 0, room = NAME_BYTES;
 
+	for (const char *p = name; *p; p++) {
+		if (*p == '/' || *p == '\\')
+			name = p + 1;
+	}
 	while (*name == '.' || *name == ' ')
 		name++;
 	dot = strrchr(name, '.');

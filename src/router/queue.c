@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * The queue for live sandboxes: first come, first served between groups, at most max_live at once. A sandbox that only waits
- * for its next message gives its place up to a group that has one.
+ * for its next message gives its place up to a group that has one. A group has one sandbox at a time, for its folder and
+ * its agent's state are not to be written by two: sessions of one group take turns.
  */
+#include "base/str.h"
 #include "router/impl.h"
 
 void queue_push(struct session *s)
@@ -58,13 +60,36 @@ static struct session *longest_idle(struct router *r)
 	return best;
 }
 
+/* The session of the same group that has the group's sandbox. */
+static struct session *holder(const struct session *s)
+{
+	struct session *h = map_get(&s->r->by_group, s->group.id);
+
+	while (h && h->state != SESSION_STARTING && h->state != SESSION_READY &&
+	       h->state != SESSION_STOPPING)
+		h = h->next_of_group;
+	return h;
+}
+
+static void wait_for(struct session *s, struct session *h)
+{
+	if (h->state == SESSION_READY && !h->turn_id)
+		session_stop_sandbox(h);
+	str_copy(s->why, sizeof(s->why), "another conversation of this group is being answered");
+}
+
 void queue_run(struct router *r)
 {
 	bool one_ends;
 
-	while (r->queue) {
-		struct session *s = r->queue;
+	for (struct session *s = r->queue, *next; s && !r->fatal; s = next) {
+		struct session *h = holder(s);
 
+		next = s->next_queued;
+		if (h) {
+			wait_for(s, h);
+			continue;
+		}
 		if (count_live(r, &one_ends) >= r->o.cfg->max_live) {
 			struct session *idle = one_ends ? NULL : longest_idle(r);
 

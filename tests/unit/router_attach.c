@@ -11,7 +11,9 @@ static void names_are_made_safe(void **state)
 		const char *name, *mime, *want;
 	} table[] = {
 		{"photo.jpg", "", "photo.jpg"},
-		{"../../etc/passwd", "", "_.._etc_passwd"},
+		{"../../etc/passwd", "", "passwd"},
+		{"C:\\dir\\a.doc", "", "a.doc"},
+		{"folder/", "", "file"},
 		{"...hidden", "", "hidden"},
 		{"a b\n;$(x).sh", "", "a_b____x_.sh"},
 		{"Bärchen.png", "", "B_rchen.png"},

@@ -229,17 +229,28 @@ static void a_thread_can_be_a_session(void **state)
 
 	set(h, "fam", "sessions", "thread");
 	take(in_thread("1", "a", "first"));
+	await(h, &h->n_lines, 1);
 	take(in_thread("2", "b", "second"));
-	await(h, &h->n_lines, 2);
+	plat_link(h, "other", "others");
+	struct inbound m = from("bob", "1", "elsewhere");
+	m.chat = "other";
+	m.direct = true;
+	take(m);
+	await(h, &h->n_lines, 2); /* another group does not wait behind them */
 	assert_int_equal(h->n_boxes, 2);
-	assert_string_not_equal(h->boxes[0]->ask.session_id, h->boxes[1]->ask.session_id);
-	answer(h->boxes[1], 0, "two");
-	await(h, &plat.n_sent, 1);
-	assert_string_equal(plat.sent.p, "b|two\n");
+	/* a group has one sandbox: its sessions take turns */
+	answer(h->boxes[0], 0, "one");
+	await(h, &h->n_lines, 3);
+	assert_int_equal(h->n_boxes, 3);
+	assert_text_has(h->boxes[2]->lines[0].text, "second");
+	assert_string_not_equal(h->boxes[0]->ask.session_id, h->boxes[2]->ask.session_id);
 	/* a stop is for one thread */
 	channel_on_stop(plat.chan, "c1", "a");
-	await(h, &h->n_lines, 3);
-	assert_string_equal(h->boxes[0]->lines[1].control, "interrupt");
+	settle(h);
+	assert_int_equal(h->n_lines, 3);
+	channel_on_stop(plat.chan, "c1", "b");
+	await(h, &h->n_lines, 4);
+	assert_string_equal(h->boxes[2]->lines[1].control, "interrupt");
 }
 
 static void silent_groups_cost_no_session(void **state)
