@@ -151,6 +151,20 @@ test('the end: of the parent, by signal, twice on one directory, without a token
 	await (await r.client()).hello();
 });
 
+test('without its packages the bridge says what to do', async (t) => {
+	const dir = fs.mkdtempSync('/tmp/chela-wa-n-');
+	t.after(() => fs.rmSync(dir, { recursive: true }));
+	for (const f of fs.readdirSync(BRIDGE))
+		if (f.endsWith('.mjs')) fs.copyFileSync(path.join(BRIDGE, f), path.join(dir, f));
+	const p = spawn(process.execPath, [path.join(dir, 'bridge.mjs'), '--dir', dir]);
+	let said = '';
+	p.stderr.on('data', (d) => {
+		said += d;
+	});
+	assert.equal(await within(new Promise((resolve) => p.on('close', resolve)), 'the end'), 2);
+	assert.match(said, /make bridge/);
+});
+
 test('kill -9 of the parent takes the bridge along', async (t) => {
 	const r = await rig(t, { linked: false });
 	await r.bridge.kill('SIGTERM');
