@@ -32,6 +32,7 @@ struct tg_job {
 	bool plain;	 /* the markup was refused */
 	bool no_thread;	 /* the topic is gone */
 	bool caption_on; /* files: the caption goes, or went, with the file */
+	bool on_file;	 /* an edit of a file's caption */
 	bool tail;	 /* files: the file is there, the caption follows as a message */
 };
 
@@ -118,6 +119,8 @@ static bool mend(struct tg_job *j, const struct tg_reply *r)
 		j->target[0] = '\0'; /* the draft was deleted by somebody */
 		return true;
 	}
+	if (j->kind == OUTBOUND_EDIT && strstr(r->text, "no text in the message") && !j->on_file)
+		return j->on_file = true;
 	if (j->kind == OUTBOUND_FILE && j->as != AS_DOCUMENT && !j->tail && r->why.code != E_GONE) {
 		j->as = AS_DOCUMENT; /* no picture or no voice in Telegram's eyes */
 		return true;
@@ -170,7 +173,7 @@ static void put_body(const struct tg_job *j, struct tg_body *b)
 {
 	_cleanup_free_ char *plain = j->plain ? plain_of(j, TG_TEXT_MAX) : NULL;
 
-	tg_put_str(b, "text", plain ? plain : j->body);
+	tg_put_str(b, j->on_file ? "caption" : "text", plain ? plain : j->body);
 	if (!plain)
 		tg_put_str(b, "parse_mode", "HTML");
 }
@@ -187,6 +190,8 @@ static const char *put_text(const struct tg_job *j, struct tg_body *b)
 	if (j->markup)
 		tg_put_raw(b, "reply_markup", j->markup);
 	tg_json_end(b);
+	if (j->on_file)
+		return "editMessageCaption";
 	return edit ? "editMessageText" : "sendMessage";
 }
 

@@ -164,6 +164,14 @@ static void what_can_be_mended_is(void **state)
 			.id = 5, .chat = "-9", .kind = OUTBOUND_EDIT, .target = "88", .body = "y"});
 	await(&w, &w.n_sent, 5);
 	HAS(w.heard, "sent 5 88\n");
+	/* what is to be edited is a file's caption */
+	plan(&w, "editMessageText", ANSWER, 400,
+	     NO(400, "Bad Request: there is no text in the message to edit", ""));
+	say(&w, &(struct outbound){
+			.id = 6, .chat = "-9", .kind = OUTBOUND_EDIT, .target = "89", .body = "z"});
+	await(&w, &w.n_sent, 6);
+	HAS(w.log,
+	    "editMessageCaption {\"chat_id\":-9,\"message_id\":89,\"caption\":\"z\",\"parse_mode\":\"HTML\"}\n");
 	world_close(&w);
 }
 
