@@ -61,6 +61,19 @@ static size_t on_body(char *p, size_t size, size_t n, void *ctx)
 	return call->dead ? CURL_WRITEFUNC_ERROR : size * n;
 }
 
+/* A body that is all there. */
+static size_t on_send_all(char *p, size_t size, size_t n, void *ctx)
+{
+	struct http_call *call = ctx;
+	size_t k = call->body_len - call->body_pos;
+
+	if (k > size * n)
+		k = size * n;
+	memcpy(p, call->body + call->body_pos, k);
+	call->body_pos += k;
+	return k;
+}
+
 static size_t on_send(char *p, size_t size, size_t n, void *ctx)
 {
 	struct http_call *call = ctx;
@@ -195,6 +208,9 @@ void http_call_result(const struct http_call *call, CURLcode rc, struct err *e)
 {
 	if (call->fail.code != E_NONE)
 		err_set(e, call->fail.code, "%s: %s", call->peer, call->fail.msg);
+	else if (rc == CURLE_SEND_FAIL_REWIND)
+		err_set(e, E_TEMP, "%s: the connection broke after the request had left",
+			call->peer);
 	else if (rc != CURLE_OK)
 		err_set(e, code_of(rc), "%s: %s", call->peer,
 			call->errbuf[0] ? call->errbuf : curl_easy_strerror(rc));
@@ -290,11 +306,15 @@ static int set_method(struct http_call *call, const struct http_spec *s, struct 
 		size_t n = s->body ? s->body_len : 0;
 
 		call->body = xmalloc(n + 1);
+		call->body_len = n;
 		if (n)
 			memcpy(call->body, s->body, n);
 		curl_easy_setopt(h, CURLOPT_POST, 1L);
 		curl_easy_setopt(h, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)n);
-		curl_easy_setopt(h, CURLOPT_POSTFIELDS, call->body);
+		/* Never POSTFIELDS: when a kept connection breaks before the answer, libcurl would send those a second time
+		 * by itself, and nobody could know. A body that it cannot rewind makes that a failure, which the caller judges. */
+		curl_easy_setopt(h, CURLOPT_READFUNCTION, on_send_all);
+		curl_easy_setopt(h, CURLOPT_READDATA, call);
 	} else if (head) {
 		curl_easy_setopt(h, CURLOPT_NOBODY, 1L);
 	}

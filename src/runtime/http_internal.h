@@ -43,6 +43,7 @@ struct http_call {
 	CURL *easy;
 	struct curl_slist *headers;
 	char *body;
+	size_t body_len, body_pos;
 	char *peer; /* for messages: never the path, which may hold a token */
 	struct http_head head;
 	struct err fail; /* our own reason to end it */

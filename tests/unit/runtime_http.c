@@ -173,6 +173,27 @@ static void connections_are_kept_and_capped(void **state)
 	close_world(&w);
 }
 
+/* libcurl would say it again by itself on a fresh connection: a message would be doubled and nobody could know. */
+static void a_body_is_never_sent_twice(void **state)
+{
+	struct world w;
+	_cleanup_free_ char *url = NULL;
+
+	open_world(&w, state);
+	rec_get(&w.r, "http", w.s.port, "/plain", NULL); /* the connection is kept */
+	next_call(&w);
+	w.s.requests = 0;
+	url = xasprintf("http://127.0.0.1:%d/gone", w.s.port);
+	rec_start(&w.r,
+		  &(struct http_spec){.method = "POST", .url = url, .body = "once", .body_len = 4});
+	while (!w.r.dones)
+		loop_run(w.f->l);
+	assert_true(w.r.failed);
+	assert_int_equal(w.r.why.code, E_TEMP);
+	assert_int_equal(w.s.requests, 1);
+	close_world(&w);
+}
+
 static void unix_socket(void **state)
 {
 	struct fix *f = *state;
@@ -369,6 +390,7 @@ int main(void)
 		FIX_TEST(large_body_is_sent_without_waiting),
 		FIX_TEST(redirects_are_not_followed),
 		FIX_TEST(connections_are_kept_and_capped),
+		FIX_TEST(a_body_is_never_sent_twice),
 		FIX_TEST(unix_socket),
 		FIX_TEST(broken_responses),
 		FIX_TEST(refused_connection),

@@ -18,7 +18,7 @@ struct srv {
 	struct fix *f;
 	struct listener *s;
 	int port;
-	int accepted, live;
+	int accepted, live, requests;
 	struct srv_conn *first;
 	struct buf last; /* the last request, raw */
 	bool stop_on_request;
@@ -133,6 +133,7 @@ static inline void srv_data(void *ctx, const uint8_t *p, size_t n)
 	duplex_consumed(c->d, n);
 	if (!whole)
 		return;
+	c->srv->requests++;
 	path = strchr(c->in.p, ' ') + 1;
 	srv_answer(c, path, strcspn(path, " "));
 	buf_free(&c->srv->last);
