@@ -88,12 +88,10 @@ def test_a_stranger_is_listed_and_refused_until_linked(telegram, server):
     assert re.search(rf"^telegram:{ALICE}  home ", cli(server, "chats"), re.M)
     assert f"home: telegram:{ALICE}" in cli(server, "groups")
     cli(server, "groups", "unlink", f"telegram:{ALICE}")
-    mark = server.bus.mark()
     say(telegram, ALICE, "still there?")
     telegram.wait(what="idle", timeout=30)
     assert "refused" in cli(server, "chats")
     assert server.rows("SELECT count(*) FROM messages WHERE text = 'still there?'")[0][0] == 0
-    assert mark >= 0
     cli(server, "groups", "add", "home", f"telegram:{ALICE}")
 
 
@@ -189,7 +187,7 @@ def test_reactions_are_told_with_the_next_words(telegram, server):
 
 def test_a_file_on_its_way_survives_a_kill(telegram, server, house):
     cli(server, "groups", "add", "home", f"telegram:{ALICE}")
-    telegram.call("fault", method="download", do="hang", count=1)
+    telegram.call("fault", method="download", do="slow", seconds=30, count=1)
     mark = newest(telegram, ALICE)
     say(telegram, ALICE, "!bash cat inbox/*-late.txt",
         files=[{"kind": "document", "name": "late.txt", "text": "better late"}])
