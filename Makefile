@@ -275,6 +275,9 @@ install: all runner ## install to DESTDIR and PREFIX
 	cp -R --preserve=mode config/. $(SHARE)/config
 	cp -R --preserve=mode container/. $(SHARE)/container
 	cd groups && cp --parents --preserve=mode main/CLAUDE.md global/CLAUDE.md $(abspath $(SHARE))/groups
+	install -d $(SHARE)/bridge
+	cp $(BRIDGE)/*.mjs $(BRIDGE)/package.json $(BRIDGE)/package-lock.json $(SHARE)/bridge
+	if [ -d $(BRIDGE)/node_modules ]; then cp -R $(BRIDGE)/node_modules $(SHARE)/bridge; fi
 	if [ -d skills ]; then cp -R --preserve=mode skills/. $(SHARE)/skills; fi
 	find $(SHARE) -name __pycache__ -prune -exec rm -r {} +
 	rm -rf $(SHARE)/bridge && cp -R --preserve=mode $(BRIDGE) $(SHARE)/bridge # with its packages, after `make bridge`

@@ -5,10 +5,8 @@
 #include "channels/console.h"
 #include "channels/slack/slack.h"
 #include "channels/telegram/telegram.h"
+#include "channels/whatsapp/whatsapp.h"
 
 const struct channel_ops *const channel_registry[] = {
-	&console_ops,
-	&slack_ops,
-	&telegram_ops,
-	NULL,
+	&console_ops, &slack_ops, &telegram_ops, &whatsapp_ops, NULL,
 };

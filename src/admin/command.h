@@ -22,6 +22,8 @@ extern const struct admin_command *const admin_commands[]; /* NULL-ended */
 extern const struct admin_command command_outbox, command_channels;
 /* groups.c */
 extern const struct admin_command command_groups, command_chats;
+/* whatsapp.c */
+extern const struct admin_command command_whatsapp;
 
 /* The command line's side: has the server carry out `name` with c's words and prints what it says. Exit status. */
 int command_remote(const struct cli *c, const char *name);

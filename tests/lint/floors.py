@@ -15,6 +15,7 @@ LIBRARY = {
     "uv.h": {"runtime"},
     "libwebsockets.h": {"runtime"},
     "openssl/ssl.h": {"runtime"},
+    "openssl/evp.h": {"runtime"},
     "md4c.h": {"router"},
     "curl/curl.h": {"runtime"},
     "sqlite3.h": {"store"},

@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * What goes out. A message is one request whose id is the core's key, so that a repeat after any crash is the same message. A file is
+ * first read for its hash, a piece at a time, then put to the bridge from where the bridge says it stands, then sent by its hash.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include "base/str.h"
+#include "channels/whatsapp/whatsapp.h"
+
+#define HASH_STEP ((size_t)512 << 10)
+
+struct wa_out {
+	struct whatsapp *w;
+	struct wa_out *next;
+	int64_t id;
+	char key[33];
+	struct wa_req *req;
+	/* OUTBOUND_FILE */
+	int fd;
+	int64_t size, at, puts; /* `at` is hashed, then put */
+	struct digest *digest;	/* while it is hashed */
+	char hash[65];
+	char *chat, *caption, *name, *mime;
+};
+
+static void out_free(struct wa_out *o)
+{
+	struct wa_out **p = &o->w->outs;
+
+	while (*p && *p != o)
+		p = &(*p)->next;
+	if (*p)
+		*p = o->next;
+	wa_forget(o->req);
+	cleanup_close_p(&o->fd);
+	digest_free(o->digest);
+	free(o->chat);
+	free(o->caption);
+	free(o->name);
+	free(o->mime);
+	free(o);
+}
+
+/* Takes o. */
+static void out_end(struct wa_out *o, const struct sent *s)
+{
+	struct channel *c = o->w->c;
+	int64_t id = o->id;
+
+	out_free(o);
+	channel_on_sent(c, id, s);
+}
+
+static void out_fail(struct wa_out *o, const struct wa_fail *f)
+{
+	struct wa_fail copy = *f;
+
+	out_end(o,
+		&(struct sent){.why = &copy.why, .retry_ms = copy.retry_ms, .unsure = copy.unsure});
+}
+
+static void out_err(struct wa_out *o, const struct err *why)
+{
+	out_fail(o, &(struct wa_fail){.why = *why});
+}
+
+static void on_sent(void *ctx, const cJSON *reply, const struct wa_fail *fail)
+{
+	struct wa_out *o = ctx;
+	const char *wa_id = reply ? json_peek_str(reply, "wa_id") : NULL;
+	struct wa_fail odd = {.unsure = true};
+
+	o->req = NULL;
+	if (fail) {
+		out_fail(o, fail);
+	} else if (!wa_id || !*wa_id) {
+		err_set(&odd.why, E_PROTO, "WhatsApp: the bridge's answer names no message");
+		out_fail(o, &odd);
+	} else {
+		out_end(o, &(struct sent){.platform_id = wa_id});
+	}
+}
+
+static cJSON *object(const char *key, const char *value)
+{
+	cJSON *j = cJSON_CreateObject();
+
+	cJSON_AddStringToObject(j, key, value);
+	return j;
+}
+
+/* --- files ----------------------------------------------------------------------------------- */
+
+static void put_next(struct wa_out *o);
+
+static void send_media(struct wa_out *o)
+{
+	cJSON *j = object("to", o->chat);
+	struct err e = ERR_INIT;
+
+	cJSON_AddStringToObject(j, "hash", o->hash);
+	cJSON_AddStringToObject(j, "mime", o->mime);
+	cJSON_AddStringToObject(j, "name", o->name);
+	if (*o->caption)
+		cJSON_AddStringToObject(j, "caption", o->caption);
+	if (str_starts(o->mime, "audio/ogg"))
+		cJSON_AddBoolToObject(j, "voice", true);
+	o->req = wa_ask(o->w, o->key, "send_media", j, o->w->media_ms, on_sent, o, &e);
+	if (!o->req)
+		out_err(o, &e);
+}
+
+static void on_put(void *ctx, const cJSON *reply, const struct wa_fail *fail)
+{
+	struct wa_out *o = ctx;
+	int64_t have = reply ? json_peek_i64(reply, "have", -1) : -1;
+	struct wa_fail f;
+
+	o->req = NULL;
+	if (fail) {
+		f = *fail;
+		f.unsure = false; /* nothing was sent to anybody yet */
+		out_fail(o, &f);
+	} else if (have < 0 || have > o->size || o->puts > o->size / WA_CHUNK * 2 + 8) {
+		f = (struct wa_fail){0};
+		err_set(&f.why, E_PROTO, "WhatsApp: the bridge does not take the file");
+		out_fail(o, &f);
+	} else if (have == o->size && o->puts > 0) {
+		send_media(o);
+	} else {
+		o->at = have;
+		put_next(o);
+	}
+}
+
+/* The first one is empty: the bridge says how much of this hash it has already. */
+static void put_next(struct wa_out *o)
+{
+	_cleanup_free_ uint8_t *bytes = xmalloc(WA_CHUNK);
+	_cleanup_free_ char *data = NULL;
+	cJSON *j = object("hash", o->hash);
+	struct err e = ERR_INIT;
+	ssize_t n = o->puts ? pread(o->fd, bytes, WA_CHUNK, o->at) : 0;
+
+	if (n < 0 || (o->puts && n == 0)) {
+		cJSON_Delete(j);
+		err_sys(&e, n < 0 ? errno : EIO, "cannot read the file to send");
+		e.code = E_INVAL; /* a dead letter */
+		out_err(o, &e);
+		return;
+	}
+	data = base64_encode(bytes, (size_t)n);
+	cJSON_AddNumberToObject(j, "size", (double)o->size);
+	cJSON_AddNumberToObject(j, "offset", (double)o->at);
+	cJSON_AddStringToObject(j, "data", data);
+	o->puts++;
+	o->req = wa_ask(o->w, NULL, "put", j, o->w->answer_ms, on_put, o, &e);
+	if (!o->req)
+		out_err(o, &e);
+}
+
+static void hash_done(struct wa_out *o)
+{
+	digest_hex(o->digest, o->hash);
+	digest_free(steal_ptr(&o->digest));
+	o->at = 0;
+	put_next(o);
+}
+
+/* A piece of one file a turn. */
+static void on_hasher(void *ctx)
+{
+	struct whatsapp *w = ctx;
+	struct wa_out *o = w->outs;
+	_cleanup_free_ uint8_t *p = NULL;
+	struct err e = ERR_INIT;
+	ssize_t n;
+
+	while (o && !o->digest)
+		o = o->next;
+	if (!o)
+		return;
+	timer_start(w->hasher, 0, 0);
+	p = xmalloc(HASH_STEP);
+	n = pread(o->fd, p, HASH_STEP, o->at);
+	if (n > 0) {
+		digest_add(o->digest, p, (size_t)n);
+		o->at += n;
+	}
+	if (n > 0 && o->at < o->size)
+		return;
+	if (o->at == o->size) {
+		hash_done(o);
+		return;
+	}
+	err_set(&e, E_INVAL, "the file to send has changed or cannot be read");
+	out_err(o, &e);
+}
+
+static int start_file(struct wa_out *o, const struct outbound *m, struct err *e)
+{
+	struct stat st;
+
+	o->fd = open(m->file->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (o->fd < 0 || fstat(o->fd, &st) < 0)
+		return err_sys(e, errno, "cannot open the file to send");
+	if (!S_ISREG(st.st_mode) || st.st_size < 1 || st.st_size > WA_FILE_MAX)
+		return err_set(e, E_INVAL, "a file for WhatsApp has 1 byte to %lld MiB",
+			       (long long)(WA_FILE_MAX >> 20));
+	o->size = st.st_size;
+	o->digest = digest_new();
+	o->chat = xstrdup(m->chat);
+	o->caption = xstrdup(m->body ? m->body : "");
+	o->name = xstrdup(m->file->name);
+	o->mime = xstrdup(m->file->mime && *m->file->mime ? m->file->mime
+							  : "application/octet-stream");
+	timer_start(o->w->hasher, 0, 0);
+	return 0;
+}
+
+/* --- messages -------------------------------------------------------------------------------- */
+
+static int start_request(struct wa_out *o, const struct outbound *m, struct err *e)
+{
+	cJSON *j;
+
+	if (m->kind == OUTBOUND_EDIT || m->kind == OUTBOUND_REACTION) {
+		j = object("chat", m->chat);
+		cJSON_AddStringToObject(j, "target", m->target);
+		if (m->kind == OUTBOUND_EDIT)
+			cJSON_AddStringToObject(j, "text", m->body);
+		else
+			cJSON_AddStringToObject(j, "emoji", m->emoji);
+	} else {
+		j = object("to", m->chat);
+		cJSON_AddStringToObject(j, "text", m->body);
+	}
+	o->req = wa_ask(o->w, o->key,
+			m->kind == OUTBOUND_EDIT       ? "edit"
+			: m->kind == OUTBOUND_REACTION ? "react"
+						       : "send",
+			j, o->w->answer_ms, on_sent, o, e);
+	return o->req ? 0 : -1;
+}
+
+int wa_send(struct channel *c, const struct outbound *m, struct err *e)
+{
+	struct whatsapp *w = c->priv;
+	struct wa_out *o;
+	int rc;
+
+	if (w->phase != WA_LIVE)
+		return err_set(e, E_TEMP, "WhatsApp: the bridge is not connected");
+	o = xcalloc(1, sizeof(*o));
+	o->w = w;
+	o->id = m->id;
+	o->fd = -1;
+	str_copy(o->key, sizeof(o->key), m->key);
+	rc = m->kind == OUTBOUND_FILE ? start_file(o, m, e) : start_request(o, m, e);
+	if (rc < 0) {
+		out_free(o);
+		return -1;
+	}
+	o->next = w->outs;
+	w->outs = o;
+	return 0;
+}
+
+void wa_send_open(struct whatsapp *w)
+{
+	w->hasher = timer_new(w->c->loop, "whatsapp file hash", on_hasher, w);
+}
+
+void wa_send_close(struct whatsapp *w)
+{
+	while (w->outs)
+		out_free(w->outs);
+	timer_free(w->hasher);
+}

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+/* `chela whatsapp link`: shows what a phone needs to take Chela as a linked device, until it has done so. */
+#include <string.h>
+#include "admin/command.h"
+#include "base/str.h"
+#include "channels/whatsapp/link.h"
+
+static void on_line(void *ctx, const char *line)
+{
+	reply_line(ctx, "%s", line);
+}
+
+static void on_end(void *ctx, const struct err *why)
+{
+	if (why) {
+		reply_fail(ctx, why);
+		return;
+	}
+	reply_line(ctx, "linked");
+	reply_end(ctx, 0);
+}
+
+static const struct wa_link_events events = {on_line, on_end};
+
+struct search {
+	struct channel *found;
+};
+
+static void look(void *ctx, const struct channel_status *s)
+{
+	struct search *f = ctx;
+
+	if (streq(s->name, "whatsapp"))
+		f->found = s->channel;
+}
+
+static void on_gone(void *ctx)
+{
+	wa_link_cancel(ctx);
+}
+
+static void link_account(const struct control_opts *o, const char *phone, bool force,
+			 struct reply *r)
+{
+	struct search f = {0};
+	struct err e = ERR_INIT;
+
+	router_each_channel(o->router, look, &f);
+	if (!f.found) {
+		err_set(&e, E_GONE,
+			"WhatsApp is off; set channels.whatsapp.bridge: local in the configuration "
+			"and restart the server");
+		reply_fail(r, &e);
+		return;
+	}
+	reply_on_gone(r, on_gone, f.found);
+	if (wa_link_start(f.found, phone, force, &events, r, &e) < 0) {
+		reply_on_gone(r, NULL, NULL);
+		reply_fail(r, &e);
+	}
+}
+
+static void whatsapp(const struct control_opts *o, int argc, char **argv, struct reply *r)
+{
+	const char *phone = "";
+	bool force = false;
+	int i = 2;
+
+	for (; i < argc; i++) {
+		if (streq(argv[i], "--force"))
+			force = true;
+		else if (streq(argv[i], "--phone") && i + 1 < argc)
+			phone = argv[++i];
+		else
+			break;
+	}
+	if (argc < 2 || !streq(argv[1], "link") || i < argc)
+		reply_usage(r);
+	else
+		link_account(o, phone, force, r);
+}
+
+const struct admin_command command_whatsapp = {
+	.name = "whatsapp",
+	.usage = "whatsapp link [--phone NUMBER] [--force]",
+	.help = "link a WhatsApp account: a QR code, or with --phone a code to type on the phone",
+	.run = whatsapp,
+};
