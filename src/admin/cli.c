@@ -5,6 +5,7 @@
 #include <string.h>
 #include "base/str.h"
 #include "channels/registry.h"
+#include "router/settings.h"
 
 int cli_fail(const struct err *e)
 {
@@ -30,11 +31,14 @@ static int check_home(const char *home, struct err *e)
 int cli_config(const struct cli *c, bool make_home, struct config *cfg, struct err *e)
 {
 	const char *url = getenv("ANTHROPIC_BASE_URL");
+	struct files_settings files;
 
 	if (!make_home && check_home(c->home, e) < 0)
 		return -1;
-	if (config_load(cfg, c->home, c->config, e) < 0 || channels_check(cfg, e) < 0)
+	if (config_load(cfg, c->home, c->config, e) < 0 || channels_check(cfg, e) < 0 ||
+	    files_settings_load(cfg, &files, e) < 0)
 		return -1;
+	files_settings_free(&files);
 	if (!url || !url[0])
 		return 0;
 	if (config_check_base_url(url, e) < 0)

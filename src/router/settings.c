@@ -188,6 +188,8 @@ static int read_command(struct yaml_node *list, struct files_settings *out, stru
 	size_t n = yaml_len(list);
 	bool named = false;
 
+	if (list && yaml_key(list, 0))
+		return yaml_fail(list, e, "expected a list of words");
 	if (!n)
 		return 0;
 	if (n > COMMAND_MAX)

@@ -387,6 +387,8 @@ static void a_wrong_section_is_refused(void **state)
 
 	use_command(h, "[whisper]");
 	assert_err(files_settings_load(&h->cfg, &s, &e), &e, E_INVAL, "no word has {}");
+	use_command(h, "whisper");
+	assert_err(files_settings_load(&h->cfg, &s, &e), &e, E_INVAL, "expected a list");
 	use_command(h, "[whisper, \"{}\"]\n  max_inn: 3");
 	assert_err(files_settings_load(&h->cfg, &s, &e), &e, E_INVAL, "max_in");
 }
