@@ -11,7 +11,8 @@
 #include "base/str.h"
 
 const struct admin_command *const admin_commands[] = {
-	&command_outbox, &command_channels, &command_groups, &command_chats, NULL,
+	&command_outbox, &command_channels, &command_groups,
+	&command_chats,	 &command_whatsapp, NULL,
 };
 
 #define WORDS_MAX 32
