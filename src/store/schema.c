@@ -108,7 +108,9 @@ static const char *const steps[] = {
 	" voice INTEGER NOT NULL DEFAULT 0, state INTEGER NOT NULL DEFAULT 0,"
 	" path TEXT NOT NULL DEFAULT '', note TEXT NOT NULL DEFAULT '') STRICT;"
 	"CREATE INDEX files_by_message ON files(message_id);"
-	"CREATE INDEX messages_fetching ON messages(chat_id, id) WHERE state = 5;",
+	"CREATE INDEX messages_fetching ON messages(chat_id, id) WHERE state = 5;"
+	"CREATE INDEX messages_ours_in_threads ON messages(chat_id, thread)"
+	" WHERE dir = 1 AND thread != '';",
 };
 
 #define SCHEMA_VERSION ((int)ARRAY_LEN(steps))
