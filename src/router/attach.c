@@ -10,6 +10,7 @@
 #include "base/str.h"
 
 #define AT_ONCE	    8 /* fetches under way */
+#define EARS	    2 /* transcriptions under way: each may use a whole core */
 #define TRIES	    3
 #define FETCH_LIMIT 120000 /* ms of one try */
 
@@ -106,24 +107,32 @@ static void on_words(void *ctx, const char *text, const struct err *why)
 		log_warn("attach", "not transcribed", "message=%lld err=\"%s\"",
 			 (long long)j->f.message_id, why->msg);
 	j->hearing = NULL;
+	j->w->a->hearing--;
 	publish(j, note);
 }
 
-static void job_fetched(struct job *j, const char *mime)
+static void job_hear(struct job *j)
 {
 	struct attach *a = j->w->a;
 	struct err e = ERR_INIT;
 
-	if (mime && mime[0])
-		set_text(&j->f.mime, mime);
-	if (!j->f.voice || !a->set.transcribe) {
-		publish(j, "");
-		return;
-	}
 	j->state = JOB_HEARING;
+	a->hearing++;
 	j->hearing = transcript_start(a->r->loop, a->set.transcribe, j->file.fd, on_words, j, &e);
 	if (!j->hearing)
 		on_words(j, NULL, &e);
+}
+
+static void job_fetched(struct job *j, const char *mime)
+{
+	if (mime && mime[0])
+		set_text(&j->f.mime, mime);
+	if (!j->f.voice || !j->w->a->set.transcribe) {
+		publish(j, "");
+		return;
+	}
+	j->state = JOB_SPOKEN;
+	attach_arm(j->w->a);
 }
 
 static void job_outcome(struct job *j, const char *mime, const struct err *why)
@@ -181,11 +190,12 @@ static void job_start(struct job *j)
 	job_outcome(j, NULL, &e);
 }
 
-static struct job *next_job(struct attach *a)
+/* The first job in this state; queued ones only of channels that are up. */
+static struct job *next_job(struct attach *a, enum job_state state)
 {
 	for (struct waiter *w = a->list; w; w = w->next) {
-		for (struct job *j = w->jobs; j && w->chan->ready; j = j->next) {
-			if (j->state == JOB_QUEUED)
+		for (struct job *j = w->jobs; j; j = j->next) {
+			if (j->state == state && (state != JOB_QUEUED || w->chan->ready))
 				return j;
 		}
 	}
@@ -198,7 +208,9 @@ void attach_run(void *ctx)
 	struct job *j;
 
 	a->armed = false;
-	while (!a->r->fatal && a->running < AT_ONCE && (j = next_job(a)))
+	while (!a->r->fatal && a->hearing < EARS && (j = next_job(a, JOB_SPOKEN)))
+		job_hear(j);
+	while (!a->r->fatal && a->running < AT_ONCE && (j = next_job(a, JOB_QUEUED)))
 		job_start(j);
 }
 

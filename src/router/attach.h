@@ -8,7 +8,8 @@ enum job_state {
 	JOB_QUEUED,
 	JOB_PAUSED,  /* until the next try */
 	JOB_RUNNING, /* in the channel's hands */
-	JOB_HEARING, /* its words are being found */
+	JOB_SPOKEN,  /* there, and its words are to be found */
+	JOB_HEARING, /* they are being found */
 	JOB_DONE
 };
 
@@ -40,7 +41,7 @@ struct attach {
 	struct router *r;
 	struct files_settings set;
 	struct waiter *list, **tail;
-	int running;
+	int running, hearing;
 	bool armed;
 };
 

@@ -291,8 +291,10 @@ int attach_forget(struct router *r, const struct group_row *g, int64_t message_i
 			r->attach->running--;
 			if (c->ops->fetch_cancel)
 				c->ops->fetch_cancel(c, j->f.id);
+		} else if (j->state == JOB_HEARING) {
+			r->attach->hearing--;
+			transcript_free(steal_ptr(&j->hearing));
 		}
-		transcript_free(steal_ptr(&j->hearing));
 		attach_job_done(j, FILE_FAILED, "it was taken back");
 	}
 	if (store_files(r->store, message_id, remove_file, &q, e) < 0)

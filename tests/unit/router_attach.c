@@ -365,6 +365,26 @@ static void a_voice_becomes_words(void **state)
 	assert_saved(h, id, "file.ogg", "OggS hello\n\n");
 }
 
+static void many_voices_wait_for_an_ear(void **state)
+{
+	struct house *h = *state;
+	struct inbound_file five[] = {voice, voice, voice, voice, voice};
+	struct inbound m = with_file("1", "", five);
+	int n = 0;
+
+	use_command(h, "[cat, \"{}\"]");
+	plat_house(state);
+	m.n_files = 5;
+	take(m);
+	await(h, &plat.n_fetches, 5);
+	for (int i = 0; i < 5; i++)
+		deliver(i, "OggS hello", "");
+	await(h, &h->n_lines, 1);
+	for (const char *p = h->boxes[0]->lines[0].text; (p = strstr(p, "transcribed] Ogg")); p++)
+		n++;
+	assert_int_equal(n, 5);
+}
+
 static void a_voice_without_words(void **state)
 {
 	struct house *h = *state;
@@ -410,6 +430,7 @@ int main(void)
 		TEST(taken_back_while_it_comes),
 		TEST(an_edit_keeps_the_files),
 		TEST(a_voice_becomes_words),
+		TEST(many_voices_wait_for_an_ear),
 		TEST(a_voice_without_words),
 		TEST(a_wrong_section_is_refused),
 	};
