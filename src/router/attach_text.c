@@ -59,6 +59,11 @@ const char *attach_better_type(const char *claimed, const char *proved)
 	return proved;
 }
 
+static bool is_safe(char c)
+{
+	return isalnum((unsigned char)c) || (c && strchr("._-", c));
+}
+
 void attach_safe_name(const char *name, const char *mime, char out[NAME_BYTES + 1])
 {
 	char ending[12] = "";
@@ -87,10 +92,13 @@ void attach_safe_name(const char *name, const char *mime, char out[NAME_BYTES + 
 		/* One mark for a character, however many bytes it has. */
 		if (((unsigned char)*p & 0xc0) == 0x80)
 			continue;
-		out[n++] = isalnum((unsigned char)*p) || strchr("._-", *p) ? *p : '_';
+		out[n] = is_safe(*p) && (n || *p != '.') ? *p : '_';
+		n++;
 	}
+	if (!n)
+		n = (size_t)snprintf(out, 5, "file");
 	for (const char *p = ending; *p; p++)
-		out[n++] = isalnum((unsigned char)*p) || strchr("._-", *p) ? *p : '_';
+		out[n++] = is_safe(*p) ? *p : '_';
 	out[n] = '\0';
 }
 
