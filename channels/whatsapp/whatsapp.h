@@ -181,6 +181,8 @@ struct whatsapp {
 	struct ws_client *client;
 	struct ws *ws;
 	struct timer *deadline; /* of STARTING to GREETING */
+	struct timer *mend;	/* a connection that broke is made anew before anybody is told */
+	int64_t mends, mend_ms; /* how often, in the minute since then */
 	struct wa_req *probe;	/* a connect while LIVE */
 	char bridge[80];	/* what it calls itself */
 	struct wa_state state;

@@ -9,6 +9,10 @@
 
 #define PING_MS 10000
 #define IDLE_MS 30000
+/* A break is mended at once, not by the core's back-off, which is for what does not work: so often a minute. */
+#define MEND_MS 100
+#define MENDS	30
+#define MINUTE	60000
 
 /* The outcome of a connect, or news. */
 static void report(struct whatsapp *w, enum channel_state st, const char *reason, int64_t retry_ms)
@@ -42,19 +46,39 @@ static void take_state(struct whatsapp *w, const cJSON *state)
 	report_session(w);
 }
 
+static bool may_mend(struct whatsapp *w)
+{
+	int64_t now = loop_now(w->c->loop);
+
+	if (w->local && !w->proc)
+		return false;
+	if (now - w->mend_ms > MINUTE) {
+		w->mend_ms = now;
+		w->mends = 0;
+	}
+	return w->mends++ < MENDS;
+}
+
 void wa_lost(struct whatsapp *w, enum channel_state st, const char *reason, int64_t retry_ms)
 {
+	bool mend = w->phase == WA_LIVE && st == CHANNEL_DOWN && may_mend(w);
 	struct err e = ERR_INIT;
 
 	ws_drop(steal_ptr(&w->ws));
 	timer_stop(w->deadline);
-	if (w->phase != WA_OFF)
+	timer_stop(w->mend);
+	if (w->phase != WA_OFF && !mend)
 		w->trying = true; /* it is news in any case */
 	w->phase = WA_OFF;
 	w->probe = NULL;
 	wa_intake_reset(w);
 	err_set(&e, E_TEMP, "WhatsApp: %s", reason);
-	report(w, st, reason, retry_ms);
+	if (mend) {
+		log_info("whatsapp", "connection broke", "reason=\"%s\"", reason);
+		timer_start(w->mend, MEND_MS, 0);
+	} else {
+		report(w, st, reason, retry_ms);
+	}
 	wa_fail_all(w, &e);
 	wa_link_lost(w, reason);
 }
@@ -226,19 +250,11 @@ static void on_probe(void *ctx, const cJSON *reply, const struct wa_fail *fail)
 	take_state(w, cJSON_GetObjectItemCaseSensitive(reply, "state"));
 }
 
-void wa_connect(struct channel *c)
+static void begin(struct whatsapp *w)
 {
-	struct whatsapp *w = c->priv;
 	struct err e = ERR_INIT;
 
-	w->trying = true;
-	if (w->phase == WA_LIVE) {
-		if (!w->probe)
-			w->probe = wa_ask(w, NULL, "ping", NULL, w->start_ms, on_probe, w, &e);
-		return;
-	}
-	if (w->phase != WA_OFF)
-		return; /* the operator's `link` has begun already */
+	timer_stop(w->mend);
 	timer_start(w->deadline, w->start_ms, 0);
 	if (!w->local || w->proc) {
 		wa_dial(w);
@@ -249,10 +265,30 @@ void wa_connect(struct channel *c)
 		wa_lost(w, CHANNEL_STUCK, e.msg, 0);
 }
 
+static void on_mend(void *ctx)
+{
+	begin(ctx);
+}
+
+void wa_connect(struct channel *c)
+{
+	struct whatsapp *w = c->priv;
+	struct err e = ERR_INIT;
+
+	w->trying = true;
+	if (w->phase == WA_LIVE) {
+		if (!w->probe)
+			w->probe = wa_ask(w, NULL, "ping", NULL, w->start_ms, on_probe, w, &e);
+	} else if (w->phase == WA_OFF) {
+		begin(w);
+	} /* else it has begun already: a mend, or the operator's `link` */
+}
+
 void wa_wire_open(struct whatsapp *w)
 {
 	w->client = ws_client_new(w->c->loop, w->ca_file);
 	w->deadline = timer_new(w->c->loop, "whatsapp deadline", on_deadline, w);
+	w->mend = timer_new(w->c->loop, "whatsapp mend", on_mend, w);
 }
 
 void wa_wire_close(struct whatsapp *w)
@@ -266,4 +302,5 @@ void wa_wire_close(struct whatsapp *w)
 	wa_intake_reset(w);
 	ws_client_free(w->client);
 	timer_free(w->deadline);
+	timer_free(w->mend);
 }
