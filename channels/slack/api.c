@@ -112,6 +112,8 @@ static const struct {
 	{"team_access_not_granted", E_AUTH, true, false, "install the app in this workspace"},
 	{"ekm_access_denied", E_AUTH, true, false, "ask the workspace's administrators"},
 	{"org_login_required", E_AUTH, true, false, "the workspace is being moved: try later"},
+	{"link_disabled", E_AUTH, true, false,
+	 "Socket Mode is switched off: switch it on in the app's settings under Socket Mode"},
 	{"missing_scope", E_AUTH, false, false,
 	 "add the scope on the app's page OAuth & Permissions, and install the app again"},
 	{"no_permission", E_AUTH, false, false, "the app may not do that here"},

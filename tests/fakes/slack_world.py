@@ -10,6 +10,7 @@ import json
 import re
 import secrets
 import time
+import urllib.parse
 
 from fake_base import bytes_of
 from fake_faults import need
@@ -101,15 +102,15 @@ class World:
 
     def make_file(self, ref, name, mime, data, user):
         f = File(ref, name, mime, data, user)
-        base = f"{self.root}/files-pri/{TEAM}-{ref}"
+        base, part = f"{self.root}/files-pri/{TEAM}-{ref}", urllib.parse.quote(name, safe="")
         now = int(time.time())
         f.native = {"id": ref, "created": now, "timestamp": now, "name": name, "title": name,
                     "mimetype": mime, "filetype": name.rpartition(".")[2] or "binary",
                     "user": user, "user_team": TEAM, "editable": False, "size": len(data),
                     "mode": "hosted", "is_external": False, "is_public": True,
-                    "url_private": f"{base}/{name}",
-                    "url_private_download": f"{base}/download/{name}",
-                    "permalink": f"{self.root}/files/{user}/{ref}/{name}",
+                    "url_private": f"{base}/{part}",
+                    "url_private_download": f"{base}/download/{part}",
+                    "permalink": f"{self.root}/files/{user}/{ref}/{part}",
                     "file_access": "visible"}
         self.files[ref] = f
         return f

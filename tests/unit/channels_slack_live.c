@@ -161,9 +161,9 @@ static void files_come_and_are_fetched(void **state)
 	INJECT(&w, ts,
 	       "{\"do\":\"message\",\"chat\":\"" GENERAL
 	       "\",\"text\":\"look\",\"files\":[{\"name\":"
-	       "\"a_b.txt\",\"mime\":\"text/plain\",\"text\":\"ten legs\"}]}");
+	       "\"a b.txt\",\"mime\":\"text/plain\",\"text\":\"ten legs\"}]}");
 	await(&w, &w.n_messages, 1);
-	at = strstr(w.heard.p, "[a_b.txt text/plain 8 {");
+	at = strstr(w.heard.p, "[a b.txt text/plain 8 {");
 	assert_non_null(at);
 	at = strchr(at, '{');
 	str_copy(ref, sizeof(ref), at);
@@ -274,7 +274,8 @@ static void switched_off_is_stuck_and_too_many_is_patient(void **state)
 	HAS(w.heard, "stuck Slack: Socket Mode is switched off");
 	slack_ops.connect(&w.c);
 	await(&w, &w.n_states, 3);
-	HAS(w.heard, "apps.connections.open: link_disabled");
+	HAS(w.heard,
+	    "stuck Slack: apps.connections.open: link_disabled: Socket Mode is switched off");
 	world_close(&w, false);
 }
 
