@@ -46,7 +46,7 @@ def answer(fake, chat, text, wait, **more):
 
 def test_slack_thread_file_and_streaming(house):
     slack = house.slack
-    ts, reply = answer(slack, GENERAL, "!bash cat inbox/*note.txt", "the crab has ten legs",
+    ts, reply = answer(slack, GENERAL, "look:\n!bash cat inbox/*note.txt", "the crab has ten legs",
                        mention=True, files=[{"name": "note.txt", "mime": "text/plain",
                                              "text": "the crab has ten legs"}])
     assert reply["thread"] == ts
@@ -108,7 +108,7 @@ def test_whatsapp_group_question_in_numbers(house):
     assert "who buys the bread" not in reply["plain"] or "hello" in reply["plain"]
     mark = max(m["n"] for m in whatsapp.messages(chat=FAMILY))
     whatsapp.inject(do="message", chat=FAMILY, mention=True,
-                    text='!tool ask_user {"question": "Which day?", "options": ["Mon", "Tue"]}')
+                    text='so:\n!tool ask_user {"question": "Which day?", "options": ["Mon", "Tue"]}')
     whatsapp.wait(chat=FAMILY, since=mark, plain="Which day?", timeout=60, **FROM_BOT)
     whatsapp.inject(do="message", chat=FAMILY, text="2")
     whatsapp.wait(chat=FAMILY, since=mark, regex="result:.*Tue", timeout=30, **FROM_BOT)
@@ -159,8 +159,9 @@ def test_what_a_platform_refuses_is_a_dead_letter(house):
     telegram, server = house.telegram, house.server
     telegram.call("fault", method="sendMessage", do="error", error=400, count=2,
                   description="Bad Request: message text is not to my taste")
+    mark = server.bus.mark()
     telegram.inject(do="message", chat=CAROL, text="refuse this")
-    server.wait_log('msg="given up" channel=telegram', since=server.bus.mark() - 50)
+    server.wait_log('msg="given up" channel=telegram', since=mark)
     telegram.call("clear")
     listed = server.cli("outbox").stdout
     assert "not to my taste" in listed and "telegram:1001" in listed
