@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-/* See fd.h. It must never keep or close a descriptor. */
+/* See fd.h. It must never keep or close a descriptor of its caller. */
 #include "base/fd.h"
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 ssize_t fd_read_all(int fd, char *p, size_t cap)
@@ -20,4 +24,52 @@ ssize_t fd_read_all(int fd, char *p, size_t cap)
 		n += (size_t)r;
 	}
 	return (ssize_t)n;
+}
+
+/* One step; a folder on the way is only passed through. Says ELOOP where the kernel says that a link is no folder. */
+static int step_into(int dir, const char *name, int flags, mode_t mode)
+{
+	int fd = openat(dir, name, flags | O_NOFOLLOW | O_CLOEXEC, mode);
+	int saved = errno;
+	struct stat st;
+
+	if (fd < 0 && saved == ENOTDIR && fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    S_ISLNK(st.st_mode))
+		saved = ELOOP;
+	errno = saved;
+	return fd;
+}
+
+int fd_open_beneath(int dir, const char *path, int flags, mode_t mode)
+{
+	int at = -1;
+
+	errno = *path ? EXDEV : ENOENT;
+	if (*path == '/' || !*path)
+		return -1;
+	for (;;) {
+		size_t n = strcspn(path, "/");
+		const char *rest = path + n + strspn(path + n, "/");
+		char name[NAME_MAX + 1];
+		int next = -1, saved;
+
+		if (n > NAME_MAX) {
+			errno = ENAMETOOLONG;
+		} else {
+			memcpy(name, path, n);
+			name[n] = '\0';
+			errno = EXDEV;
+			if (strcmp(name, "..") != 0)
+				next = step_into(at < 0 ? dir : at, name,
+						 *rest ? O_PATH | O_DIRECTORY : flags, mode);
+		}
+		saved = errno;
+		if (at >= 0)
+			close(at);
+		errno = saved;
+		if (next < 0 || !*rest)
+			return next;
+		at = next;
+		path = rest;
+	}
 }

@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Blocking reads of small files at a start: configuration, policy, secrets. Never for a socket or on the loop. */
+/* Descriptors: blocking reads of small files at a start, and opening what lies in a folder that somebody else writes to. */
 #ifndef CHELA_BASE_FD_H
 #define CHELA_BASE_FD_H
 #include <sys/types.h>
 
-/* Reads at most cap bytes, to the end of the file; the number read, or -1 with errno. */
+/* Reads at most cap bytes, to the end of the file; the number read, or -1 with errno. Blocking: for configuration, policy and secrets, never for a
+ * socket or on the loop. */
 ssize_t fd_read_all(int fd, char *p, size_t cap);
+/* Opens a path below the folder dir, whoever owns what is there: as openat2(2) with RESOLVE_BENEATH and RESOLVE_NO_SYMLINKS, step by step, so
+ * that it works where that call does not. O_CLOEXEC and O_NOFOLLOW are added. A descriptor, or -1 with errno: EXDEV for an absolute path or a
+ * "..", ELOOP for a symbolic link on the way. */
+int fd_open_beneath(int dir, const char *path, int flags, mode_t mode);
 
 #endif

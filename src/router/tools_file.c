@@ -6,11 +6,10 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
+#include "base/fd.h"
 #include "base/str.h"
 #include "router/format.h"
 #include "router/tools.h"
@@ -59,26 +58,19 @@ static void sending_free(struct sending *f)
 /* --- the file ----------------------------------------------------------------------------- */
 
 /* Opens for reading what the agent calls /workspace/<rel>. */
-static int open_beneath(const struct session *s, const char *rel, int *fd, struct err *e)
+static int open_file(const struct session *s, const char *rel, int *fd, struct err *e)
 {
-	struct open_how how = {
-		.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
-		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
-	};
 	_cleanup_free_ char *groups = xasprintf("%s/groups", s->r->o.cfg->home);
 	_cleanup_close_ int top = -1, dir = -1;
-	long got;
 
 	top = open(groups, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (top >= 0)
 		dir = openat(top, s->group.name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (dir < 0)
 		return err_sys(e, errno, "the group's folder cannot be read");
-	got = syscall(SYS_openat2, dir, rel, &how, sizeof(how));
-	if (got >= 0) {
-		*fd = (int)got;
+	*fd = fd_open_beneath(dir, rel, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
+	if (*fd >= 0)
 		return 0;
-	}
 	switch (errno) {
 	case ENOENT:
 	case ENOTDIR:
@@ -89,7 +81,8 @@ static int open_beneath(const struct session *s, const char *rel, int *fd, struc
 			       "itself",
 			       rel);
 	case EXDEV:
-		return err_set(e, E_PERM, "%.100s is outside of /workspace", rel);
+		return err_set(e, E_PERM, "%.100s may lie outside of /workspace: no \"..\" here",
+			       rel);
 	default:
 		return err_sys(e, errno, "/workspace/%.100s cannot be read", rel);
 	}
@@ -100,8 +93,6 @@ static const char *relative(const char *path)
 {
 	if (str_starts(path, "/workspace/"))
 		path += strlen("/workspace/");
-	while (str_starts(path, "./"))
-		path += 2;
 	return path[0] && path[0] != '/' ? path : NULL;
 }
 
@@ -112,7 +103,7 @@ static int file_open(struct sending *f, const char *path, int64_t max, struct er
 
 	if (!rel)
 		return err_set(e, E_PERM, "%.100s is no file of /workspace", path);
-	if (open_beneath(f->s, rel, &f->in, e) < 0)
+	if (open_file(f->s, rel, &f->in, e) < 0)
 		return -1;
 	if (fstat(f->in, &st) < 0)
 		return err_sys(e, errno, "/workspace/%.100s cannot be read", rel);

@@ -118,7 +118,7 @@ def test_no_file_leaves_that_is_not_the_groups(house):
     result(house, CAROL, "!bash ln -s /etc/passwd p; ln -s ../.. up; mkdir -p d; touch e")
     os.mkfifo(server.home / "groups/home/pipe")  # the sandbox itself may make none
     for path, words in (("p", "symbolic link"), ("up/config/chela.yaml", "symbolic link"),
-                        ("../../config/chela.yaml", "outside of /workspace"), ("pipe", "no regular file"),
+                        ("../../config/chela.yaml", "may lie outside"), ("pipe", "no regular file"),
                         ("d", "a folder"), ("e", "is empty"), ("/etc/passwd", "no file of /workspace"),
                         ("none", "there is no file")):
         said = result(house, CAROL, f'!tool send_file {{"path": "{path}"}}')

@@ -275,8 +275,8 @@ static void bad_paths_are_refused(void **state)
 	refuses(h, b, "send_file", "{\"path\":\"ok/x\"}", "there is no file");
 	refuses(h, b, "send_file", "{\"path\":\"link\"}", "symbolic link");
 	refuses(h, b, "send_file", "{\"path\":\"up/db\"}", "symbolic link");
-	refuses(h, b, "send_file", "{\"path\":\"../../db\"}", "outside of /workspace");
-	refuses(h, b, "send_file", "{\"path\":\"dir/../../../db\"}", "outside of /workspace");
+	refuses(h, b, "send_file", "{\"path\":\"../../db\"}", "may lie outside");
+	refuses(h, b, "send_file", "{\"path\":\"dir/../../../db\"}", "may lie outside");
 	refuses(h, b, "send_file", "{\"path\":\"/etc/passwd\"}", "no file of /workspace");
 	refuses(h, b, "send_file", "{\"path\":\"/workspace//etc/passwd\"}",
 		"no file of /workspace");
@@ -288,7 +288,7 @@ static void bad_paths_are_refused(void **state)
 		"has 1048577 bytes, and 1048576 is the most");
 	assert_int_equal(platform.n, 0);
 	assert_int_equal(spooled(h), 0);
-	works(h, b, "send_file", "{\"path\":\"./dir/../ok\"}", "Queued ok (5 bytes)");
+	works(h, b, "send_file", "{\"path\":\".//./ok\"}", "Queued ok (5 bytes)");
 	await(h, &platform.n, 1);
 	assert_string_equal(platform.sent[0].body, "");
 }
