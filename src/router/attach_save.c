@@ -6,25 +6,13 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
+#include "base/fd.h"
 #include "base/str.h"
 #include "router/inbox.h"
 
 #define AGENT_UID 10001 /* as in the warden's mounts: the agent's user when the server is root */
-
-static int open_beneath(int dir, const char *path, int flags, mode_t mode)
-{
-	struct open_how how = {
-		.flags = (uint64_t)(flags | O_CLOEXEC),
-		.mode = mode,
-		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
-	};
-
-	return (int)syscall(SYS_openat2, dir, path, &how, sizeof(how));
-}
 
 static uid_t agent_uid(void)
 {
@@ -34,12 +22,12 @@ static uid_t agent_uid(void)
 /* A folder of the agent's below dir, made when absent. */
 static int open_folder(int dir, const char *name, mode_t mode, bool give, struct err *e)
 {
-	_cleanup_close_ int fd = open_beneath(dir, name, O_RDONLY | O_DIRECTORY, 0);
+	_cleanup_close_ int fd = fd_open_beneath(dir, name, O_RDONLY | O_DIRECTORY, 0);
 
 	if (fd < 0 && errno == ENOENT) {
 		if (mkdirat(dir, name, mode) < 0 && errno != EEXIST)
 			return err_sys(e, errno, "cannot make the folder %s", name);
-		fd = open_beneath(dir, name, O_RDONLY | O_DIRECTORY, 0);
+		fd = fd_open_beneath(dir, name, O_RDONLY | O_DIRECTORY, 0);
 		if (fd >= 0 && give && geteuid() == 0 &&
 		    fchown(fd, agent_uid(), (gid_t)agent_uid()) < 0)
 			return err_sys(e, errno, "cannot give %s to the agent", name);
@@ -64,11 +52,11 @@ static int open_inbox(const char *home, const char *group, bool make, struct err
 		return err_sys(e, errno, "cannot make the folder groups");
 	/* The warden gives this folder to the agent when it makes the first sandbox. */
 	own = make ? open_folder(top, path, 0700, false, e)
-		   : open_beneath(top, path, O_RDONLY | O_DIRECTORY, 0);
+		   : fd_open_beneath(top, path, O_RDONLY | O_DIRECTORY, 0);
 	if (own < 0)
 		return make ? -1 : err_sys(e, errno, "cannot open the group's folder");
 	return make ? open_folder(own, "inbox", 0755, true, e)
-		    : open_beneath(own, "inbox", O_RDONLY | O_DIRECTORY, 0);
+		    : fd_open_beneath(own, "inbox", O_RDONLY | O_DIRECTORY, 0);
 }
 
 int attach_create(const char *home, const char *group, const char *leaf, struct saved_file *out,
@@ -82,7 +70,7 @@ int attach_create(const char *home, const char *group, const char *leaf, struct 
 		return -1;
 	/* Left by a try before: the name is ours, for the message's number is in it. */
 	unlinkat(dir, leaf, 0);
-	fd = open_beneath(dir, leaf, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+	fd = fd_open_beneath(dir, leaf, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return err_sys(e, errno, "cannot make inbox/%s", leaf);
 	out->fd = fd;
