@@ -22,6 +22,7 @@ struct lane {
 	int64_t out_id; /* the row in the channel's hands; 0 = none */
 	int64_t tries, group_id;
 	enum out_kind kind;
+	int op;
 	bool drawn; /* it replaces a draft */
 	char *thread, *spool;
 	struct timer *due;
@@ -169,6 +170,7 @@ static void send_row(void *ctx, const struct out_row *row)
 	l->tries = row->tries;
 	l->group_id = row->group_id;
 	l->kind = row->kind;
+	l->op = row->op;
 	l->thread = xstrdup(row->thread);
 	l->spool = p.file.path ? xstrdup(p.file.path) : NULL;
 	map_put(&l->r->sending, row->id, l);
@@ -285,7 +287,8 @@ static int on_failed(struct lane *l, int64_t id, const struct sent *s, struct er
 		  (long long)id, err_word(s->why->code), why);
 	if (store_out_dead(r->store, id, err_word(s->why->code), why, e) < 0)
 		return -1;
-	if (l->kind != OUT_NOTICE)
+	/* A notice about a notice would never end; a reaction that the platform does not know is not worth one. */
+	if (l->kind != OUT_NOTICE && l->op != OUTBOUND_REACTION)
 		notice_undelivered(r, &l->chat, l->group_id, l->thread, id, s->why);
 	return 0;
 }
