@@ -69,6 +69,7 @@ enum outbound_kind {
 struct outbound {
 	int64_t id;	    /* outbox id: names it in channel_on_sent */
 	int64_t message_id; /* the history's sequence */
+	int64_t made_ms;    /* when it was made: whatever an earlier try has left is not older */
 	char key[33]; /* 32 hex digits, random, the same at each try: dedup with CHAN_RESEND and CHAN_LOOK */
 	enum outbound_kind kind;
 	const char *chat;   /* the platform's id */

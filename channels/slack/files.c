@@ -76,7 +76,6 @@ static void share(struct slack_job *j)
 
 	if (slack_job_hold(j, SLACK_UPLOAD_DONE, true, share))
 		return;
-	slack_tried_note(j->s, j->key);
 	buf_putf(&files, "[{\"id\":\"%s\",\"title\":", j->upload->id);
 	json_put_str(&files, j->file.name, strlen(j->file.name));
 	buf_puts(&files, "}]");

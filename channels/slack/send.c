@@ -10,7 +10,6 @@
 
 #define PACE_MS	    1000
 #define HOLD_MS	    60000 /* a limit of Slack's that is over so soon is waited out here */
-#define DAY_MS	    86400000
 #define SKEW_MS	    60000 /* Slack's clock against ours */
 #define REMOVE_MOST 10
 
@@ -82,30 +81,6 @@ void slack_job_refused(struct slack_job *j, const struct slack_reply *r)
 		why.code = E_TEMP;
 	}
 	slack_job_fail(j, &why, r->retry_ms, r->unsure);
-}
-
-/* --- when a key was first sent --------------------------------------------------------------------- */
-
-int64_t slack_tried_since(struct slack *s, const char *key)
-{
-	for (size_t i = 0; i < ARRAY_LEN(s->tried); i++) {
-		if (streq(s->tried[i].key, key))
-			return s->tried[i].wall_ms - SKEW_MS;
-	}
-	return clock_wall(s->c->clk) - DAY_MS;
-}
-
-void slack_tried_note(struct slack *s, const char *key)
-{
-	struct slack_tried *t = &s->tried[s->n_tried % ARRAY_LEN(s->tried)];
-
-	for (size_t i = 0; i < ARRAY_LEN(s->tried); i++) {
-		if (streq(s->tried[i].key, key))
-			return;
-	}
-	s->n_tried++;
-	str_copy(t->key, sizeof(t->key), key);
-	t->wall_ms = clock_wall(s->c->clk);
 }
 
 int64_t slack_pace(struct slack *s, const char *chat)
@@ -199,7 +174,6 @@ static void post(struct slack_job *j)
 
 	if (slack_job_hold(j, SLACK_POST, true, post))
 		return;
-	slack_tried_note(s, j->key);
 	slack_arg(&form, "channel", j->chat);
 	slack_arg(&form, "text", j->body);
 	if (*j->thread)
@@ -245,8 +219,7 @@ static void text_go(struct slack_job *j)
 	}
 	if (j->kind == OUTBOUND_FILE)
 		w = (struct slack_want){.file_name = j->file.name, .file_size = j->file.size};
-	j->look = slack_look(j->s, j->chat, j->thread, &w, slack_tried_since(j->s, j->key),
-			     on_looked, j);
+	j->look = slack_look(j->s, j->chat, j->thread, &w, j->made_ms - SKEW_MS, on_looked, j);
 }
 
 /* --- edits ----------------------------------------------------------------------------------------- */
@@ -470,6 +443,7 @@ int slack_send(struct channel *c, const struct outbound *o, struct err *e)
 		.body = xstrdup(o->body ? o->body : ""),
 		.target = xstrdup(o->target ? o->target : ""),
 		.again = o->again,
+		.made_ms = o->made_ms,
 		.notice = o->notice,
 	};
 	str_copy(j->key, sizeof(j->key), o->key);

@@ -134,11 +134,6 @@ struct slack_sock {
 #define SLACK_BURST 8
 #define SLACK_SOCKS 6 /* two in use, the rest for those that drain */
 
-struct slack_tried {
-	char key[33];
-	int64_t wall_ms;
-};
-
 struct slack {
 	struct channel *c;
 	struct loop *loop;
@@ -178,8 +173,6 @@ struct slack {
 	struct slack_draft *drafts;
 	struct slack_status *statuses;
 	struct slack_fetch *fetches;
-	struct slack_tried tried[64]; /* when a key was first sent: bounds the look-up */
-	size_t n_tried;
 	int64_t no_stream,
 		no_status; /* loop time before which these are not tried again: Slack refused them */
 	int64_t edit_due;  /* of drafts */
@@ -280,6 +273,7 @@ struct slack_job {
 	char *chat, *thread, *body, *target;
 	char key[33], emoji[64];
 	bool again, restreamed, notice;
+	int64_t made_ms;      /* of the row: no message of it is older */
 	int left;	      /* reactions that may still be taken away */
 	struct out_file file; /* strings owned */
 	struct out_button *buttons;
@@ -302,9 +296,6 @@ bool slack_job_hold(struct slack_job *j, enum slack_method m, bool paced,
 		    void (*then)(struct slack_job *j));
 /* The same from a reply that is an error; tells the core when the token is dead. */
 void slack_job_refused(struct slack_job *j, const struct slack_reply *r);
-/* When key was first sent, as far as this process knows; else a day ago. */
-int64_t slack_tried_since(struct slack *s, const char *key);
-void slack_tried_note(struct slack *s, const char *key);
 /* Goes on with a text whose draft is known (ts) or is none (""). */
 void slack_job_drafted(struct slack_job *j, const char *ts);
 /* ms until this chat may get one more message of ours (Slack: 1 a second), 0 = now, and then it counts as sent. */

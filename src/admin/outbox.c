@@ -18,7 +18,7 @@ static void list_row(void *ctx, const struct out_row *o)
 	static const char *const states[] = {"waits", "sending", "sent", "dead", "dropped"};
 	static const char *const ops[] = {"text", "edit", "reaction", "file", "question"};
 	struct listing *l = ctx;
-	time_t t = (time_t)(o->at_ms / 1000);
+	time_t t = (time_t)(o->made_ms / 1000);
 	char when[32];
 	struct tm tm;
 

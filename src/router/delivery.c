@@ -141,6 +141,7 @@ static void send_row(void *ctx, const struct out_row *row)
 			{
 				.id = row->id,
 				.message_id = row->message_id,
+				.made_ms = row->made_ms,
 				.kind = (enum outbound_kind)row->op,
 				.chat = l->chat.platform_id,
 				.thread = row->thread,

@@ -232,7 +232,8 @@ int store_main_chat(struct store *st, int64_t *chat_id, int64_t *group_id, struc
 	static const char sql[] =
 		"SELECT c.id, g.id FROM groups g JOIN group_chats gc ON gc.group_id = g.id"
 		" JOIN chats c ON c.id = gc.chat_id WHERE g.is_main = 1"
-		" ORDER BY c.channel = 'console', c.seen_ms DESC, c.id LIMIT 1";
+		" ORDER BY c.channel = 'console', (SELECT max(m.id) FROM messages m"
+		"  WHERE m.chat_id = c.id) DESC, c.id LIMIT 1";
 	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
 	int rc;
 

@@ -67,9 +67,10 @@ int store_out_add(struct store *st, const struct out_new *o, int64_t *id, int64_
 	return 0;
 }
 
-#define ROW                                                                                        \
-	"o.id, o.chat_id, o.turn_id, o.message_id, o.tries, o.kind, o.state, o.op, o.part,"        \
-	" o.again, o.key, m.thread, m.text, ifnull(o.body, m.text), o.args, o.next_ms, m.group_id"
+#define ROW                                                                                         \
+	"o.id, o.chat_id, o.turn_id, o.message_id, o.tries, o.kind, o.state, o.op, o.part,"         \
+	" o.again, o.key, m.thread, m.text, ifnull(o.body, m.text), o.args, o.next_ms, m.group_id," \
+	" m.stored_ms"
 
 static void read_row(sqlite3_stmt *s, struct out_row *r)
 {
@@ -89,8 +90,9 @@ static void read_row(sqlite3_stmt *s, struct out_row *r)
 		.text = (const char *)sqlite3_column_text(s, 12),
 		.body = (const char *)sqlite3_column_text(s, 13),
 		.args = (const char *)sqlite3_column_text(s, 14),
-		.at_ms = sqlite3_column_int64(s, 15),
+		.due_ms = sqlite3_column_int64(s, 15),
 		.group_id = sqlite3_column_int64(s, 16),
+		.made_ms = sqlite3_column_int64(s, 17),
 	};
 }
 
@@ -112,8 +114,8 @@ int store_out_next(struct store *st, int64_t chat_id, int64_t now_ms, out_fn *fn
 	if (rc <= 0)
 		return rc;
 	read_row(s, &r);
-	if (r.at_ms > now_ms)
-		*due_ms = r.at_ms;
+	if (r.due_ms > now_ms)
+		*due_ms = r.due_ms;
 	else
 		fn(ctx, &r);
 	return 0;
@@ -122,9 +124,8 @@ int store_out_next(struct store *st, int64_t chat_id, int64_t now_ms, out_fn *fn
 int store_out_list(struct store *st, bool all, int64_t limit, out_fn *fn, void *ctx, struct err *e)
 {
 	static const char sql[] =
-		"SELECT " ROW
-		", ifnull(o.error, ''), ifnull(o.class, ''), c.channel, c.platform_id,"
-		" m.stored_ms FROM outbox o JOIN messages m ON m.id = o.message_id"
+		"SELECT " ROW ", ifnull(o.error, ''), ifnull(o.class, ''), c.channel, c.platform_id"
+		" FROM outbox o JOIN messages m ON m.id = o.message_id"
 		" JOIN chats c ON c.id = o.chat_id"
 		" WHERE o.id IN (SELECT id FROM outbox WHERE state = 3 UNION ALL"
 		"  SELECT id FROM outbox WHERE state < 2 AND ?1) ORDER BY o.id LIMIT ?2";
@@ -138,11 +139,10 @@ int store_out_list(struct store *st, bool all, int64_t limit, out_fn *fn, void *
 	sqlite3_bind_int64(s, 2, limit);
 	while ((rc = store_step(st, s, e)) > 0) {
 		read_row(s, &r);
-		r.error = (const char *)sqlite3_column_text(s, 17);
-		r.class = (const char *)sqlite3_column_text(s, 18);
-		r.channel = (const char *)sqlite3_column_text(s, 19);
-		r.chat_name = (const char *)sqlite3_column_text(s, 20);
-		r.at_ms = sqlite3_column_int64(s, 21);
+		r.error = (const char *)sqlite3_column_text(s, 18);
+		r.class = (const char *)sqlite3_column_text(s, 19);
+		r.channel = (const char *)sqlite3_column_text(s, 20);
+		r.chat_name = (const char *)sqlite3_column_text(s, 21);
 		fn(ctx, &r);
 	}
 	return rc;

@@ -276,7 +276,7 @@ struct out_row {
 	bool again;
 	const char *key, *thread, *text, *body, *args;	 /* args: NULL = none */
 	const char *error, *class, *channel, *chat_name; /* store_out_list only */
-	int64_t at_ms;
+	int64_t made_ms, due_ms;
 };
 typedef void out_fn(void *ctx, const struct out_row *o);
 /* The first unsent row of a chat, pending or sending, if it is due (next_ms <= now). *due_ms: when to look again, 0 =
