@@ -18,6 +18,7 @@ static void link_try(void *ctx)
 {
 	struct link *k = ctx;
 
+	k->tries++; /* here: a link may tell of one fall in many words */
 	k->channel->ops->connect(k->channel);
 }
 
@@ -27,7 +28,6 @@ static void link_down(struct link *k, enum channel_state st, int64_t retry_ms)
 
 	if (wait < retry_ms)
 		wait = retry_ms;
-	k->tries++;
 	k->retry_at = loop_now(k->r->loop) + wait;
 	timer_start(k->retry, wait, 0);
 }
