@@ -97,7 +97,8 @@ static struct proc *spawn(struct whatsapp *w, const char *script, int in, int ou
 		"CHELA_WA_SPEED", "CHELA_WA_SPOOL"};
 	const char *const argv[] = {w->node, script, "--dir", w->auth_dir, "--supervised", NULL};
 	char *env[ARRAY_LEN(passed) + 3] = {0};
-	struct proc_spec s = {.argv = argv, .env = (const char *const *)env, .fds = {in, out, 2}};
+	struct proc_spec s = {
+		.argv = argv, .env = (const char *const *)env, .fds = {in, out, 2}, .gentle = true};
 	struct proc *p;
 	size_t n = 0;
 

@@ -3,6 +3,7 @@
  * The connection to the bridge (PROTOCOL.md § 2): hello, welcome, and from then on each frame to whom it concerns. What the session
  * behind it can do is the channel's state; what breaks is told once and left to the core's back-off.
  */
+#include <signal.h>
 #include "base/log.h"
 #include "base/str.h"
 #include "channels/whatsapp/whatsapp.h"
@@ -227,6 +228,7 @@ static void on_deadline(void *ctx)
 	struct whatsapp *w = ctx;
 
 	if (w->proc) { /* it hangs: a new one */
+		proc_kill(w->proc, SIGKILL);
 		wa_bridge_stop(w);
 		wa_lost(w, CHANNEL_DOWN, "the bridge did not get ready in time", 0);
 	} else {

@@ -34,6 +34,7 @@ struct proc {
 	void *ctx;
 	bool over;  /* reaped */
 	bool freed; /* by the owner */
+	bool gentle;
 };
 
 /* What the child needs, made before the fork: after it nothing may be allocated. */
@@ -84,7 +85,7 @@ static _Noreturn void child_run(const struct launch *a)
 	if (s->new_session && setsid() < 0)
 		child_fail(a, "setsid");
 	if (!s->outlive) {
-		if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+		if (prctl(PR_SET_PDEATHSIG, s->gentle ? SIGTERM : SIGKILL) < 0)
 			child_fail(a, "prctl");
 		if (getppid() != a->parent)
 			_exit(127); /* it died before the line above: nobody is left to tell */
@@ -246,6 +247,7 @@ struct proc *proc_spawn(struct loop *l, const char *what, const struct proc_spec
 	p->what = what;
 	p->fn = fn;
 	p->ctx = ctx;
+	p->gentle = s->gentle;
 	p->watch = sigwatch_new(l, SIGCHLD, on_child_signal, p); /* before it can die */
 	p->pid = launch(&a, e);
 	close_fds(a.fds, 3);
@@ -277,5 +279,6 @@ void proc_free(struct proc *p)
 	if (p->over)
 		loop_free_later(p->loop, p);
 	else
-		proc_kill(p, SIGKILL); /* on_child_signal reaps it and lets go */
+		proc_kill(p,
+			  p->gentle ? SIGTERM : SIGKILL); /* on_child_signal reaps it and lets go */
 }

@@ -17,13 +17,14 @@ struct proc_spec {
 	int fds[3]; /* stdin, stdout, stderr: a descriptor to give (not consumed), or -1 = /dev/null */
 	bool new_session; /* setsid */
 	bool outlive;	  /* no death signal */
+	bool gentle;	  /* SIGTERM where it would be SIGKILL: it has something to put away */
 };
 typedef void proc_exit_fn(void *ctx, int code, int signo); /* signo 0 when it exited */
 struct proc *proc_spawn(struct loop *l, const char *what, const struct proc_spec *s,
 			proc_exit_fn *fn, void *ctx, struct err *e) must_check;
 pid_t proc_pid(const struct proc *p);
 void proc_kill(struct proc *p, int signo);
-/* Forgets it (no up-call); a running child is killed with SIGKILL and reaped later. */
+/* Forgets it (no up-call); a running child is killed with SIGKILL (gentle: SIGTERM) and reaped later. */
 void proc_free(struct proc *p);
 
 #endif

@@ -53,7 +53,8 @@ class WhatsApp:
         try:
             with conn.makefile("r", encoding="utf-8") as lines:
                 for line in lines:
-                    self.take(json.loads(line))
+                    if self.conn is conn:  # not the last words of one that was killed
+                        self.take(json.loads(line))
         except OSError:
             return  # it was killed
 
@@ -107,7 +108,7 @@ class WhatsApp:
         """What found() gives, once it is something."""
         with self.changed:
             got = self.changed.wait_for(found, timeout)
-            assert got, f"waited for {what}; sent: {self.sent[-5:]}"
+            assert got, f"waited for {what}; sent: {[s['content'] for s in self.sent[-5:]]}"
             return got
 
     def wait_sent(self, chat, text, since=0, timeout=60):

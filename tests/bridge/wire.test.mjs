@@ -151,6 +151,21 @@ test('the end: of the parent, by signal, twice on one directory, without a token
 	await (await r.client()).hello();
 });
 
+test('a new bridge waits for the end of the one before', async (t) => {
+	const r = await rig(t, { linked: false });
+	const next = new Bridge(r.dir, r.wa.path());
+	r.bridges.push(next);
+	const line = next.ready();
+	await within(
+		new Promise((resolve) =>
+			next.proc.stderr.on('data', () => next.stderr.includes('waits') && resolve()),
+		),
+		'the second at the lock',
+	);
+	await r.bridge.kill();
+	await line;
+});
+
 test('without its packages the bridge says what to do', async (t) => {
 	const dir = fs.mkdtempSync('/tmp/chela-wa-n-');
 	t.after(() => fs.rmSync(dir, { recursive: true }));

@@ -221,9 +221,8 @@ static void the_three_descriptors(void **state)
 }
 
 /* A child's child must die with the child when it was spawned to do so. */
-static void the_parents_death_is_followed(void **state)
+static void die_with_the_parent(bool gentle, int signo)
 {
-	struct fix *f = *state;
 	char text[16] = "";
 	int fds[2];
 	pid_t middle, grandchild;
@@ -238,7 +237,8 @@ static void the_parents_death_is_followed(void **state)
 		struct proc *p =
 			proc_spawn(l, "grandchild",
 				   &(struct proc_spec){.argv = SH("echo $$; exec sleep 1000"),
-						       .fds = {-1, fds[1], -1}},
+						       .fds = {-1, fds[1], -1},
+						       .gentle = gentle},
 				   NULL, NULL, &e);
 		if (!p)
 			_exit(1);
@@ -251,11 +251,17 @@ static void the_parents_death_is_followed(void **state)
 	kill(middle, SIGKILL);
 	assert_int_equal(waitpid(middle, &status, 0), middle);
 	assert_int_equal(waitpid(grandchild, &status, 0), grandchild); /* ours by subreaper */
-	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == signo);
 	close(fds[0]);
 	close(fds[1]);
 	prctl(PR_SET_CHILD_SUBREAPER, 0);
-	(void)f;
+}
+
+static void the_parents_death_is_followed(void **state)
+{
+	(void)state;
+	die_with_the_parent(false, SIGKILL);
+	die_with_the_parent(true, SIGTERM);
 }
 
 static int teardown(void **state)

@@ -18,6 +18,8 @@ import { Session } from './session.mjs';
 import { Spool } from './spool.mjs';
 import { VERSION, Wire } from './wire.mjs';
 
+const PATIENCE_MS = 4000; // more than a bridge takes to end
+
 const end = (status, why) => {
 	log(status ? 'error' : 'info', why);
 	process.exit(status);
@@ -68,14 +70,20 @@ function token(file) {
 function lock(dir) {
 	const { dev, ino } = fs.statSync(dir);
 	const mark = crypto.createHash('sha256').update(`${dev}:${ino}`).digest('hex').slice(0, 32);
+	const name = `\0chela-whatsapp-${mark}`;
+	const late = setTimeout(() => end(3, 'another bridge uses this directory'), PATIENCE_MS);
 	return new Promise((resolve) => {
-		const s = net.createServer((c) => c.destroy());
-		s.once('error', (e) =>
-			e.code === 'EADDRINUSE'
-				? end(3, 'another bridge uses this directory')
-				: end(1, e.message),
-		);
-		s.listen(`\0chela-whatsapp-${mark}`, () => resolve(s));
+		const s = net.createServer((c) => c.on('error', () => {}).resume());
+		const take = () => s.listen(name, () => resolve(clearTimeout(late)));
+		// The one that has it may be just about to end (its parent was killed): its end is awaited.
+		s.on('error', (e) => {
+			if (e.code !== 'EADDRINUSE') end(1, e.message);
+			log('info', 'waits for the end of another bridge');
+			net.connect(name)
+				.on('error', () => {})
+				.on('close', take);
+		});
+		take();
 	});
 }
 
