@@ -46,7 +46,7 @@ static void say_lines(struct whatsapp *w, const char *text)
 	}
 }
 
-/* Judges a state that came after the request was taken. */
+/* Judges a state. Until the bridge has taken the request a bad one is only what we want to leave. */
 static void look(struct wa_link *l)
 {
 	const struct wa_state *s = &l->w->state;
@@ -55,7 +55,9 @@ static void look(struct wa_link *l)
 
 	if (s->session == WA_UP) {
 		link_end(l, NULL);
-	} else if (s->session == WA_UNLINKED && l->begun) {
+	} else if (!l->begun) {
+		return;
+	} else if (s->session == WA_UNLINKED) {
 		err_set(&e, E_TEMP, "nobody scanned it in time; try again: chela whatsapp link");
 		link_end(l, &e);
 	} else if (s->session == WA_LOGGED_OUT || s->session == WA_FORBIDDEN) {
