@@ -12,7 +12,7 @@
 #define LEAST_MS  500
 #define MOST_MS	  60000
 #define STUCK_MS  600000 /* how often to look whether somebody has mended it */
-#define STEADY_MS 60000	 /* up for so long: the next fall begins with short waits again */
+#define STEADY_MS 10000	 /* up for so long: the next fall begins with short waits again */
 
 static void link_try(void *ctx)
 {
