@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * What the halves of the WebSocket client share: ws.c owns a connection as its user sees it (URL, addresses, timers, queue, outcome),
- * ws_lws.c the library: its contexts, its call-backs, and ending its sockets.
+ * ws_lws.c the library: its contexts and its call-backs, ws_end.c the end of its sockets and contexts.
  */
 #ifndef CHELA_RUNTIME_WS_INTERNAL_H
 #define CHELA_RUNTIME_WS_INTERNAL_H
@@ -88,17 +88,21 @@ void ws_opened(struct ws *w);
 void ws_over(struct ws *w, int code, const struct err *why);
 
 /* --- ws_lws.c --- */
-void ws_lws_init(struct ws_client *c);
 /* Connects to one literal address; the outcome comes by the functions above. */
 int ws_lws_connect(struct ws *w, const struct dns_addr *a, struct err *e) must_check;
 /* Queues a message behind those that wait, and has the socket written to. */
 void ws_lws_push(struct ws *w, const char *p, size_t n);
 /* Has something to write. */
 void ws_lws_wake(struct ws *w);
-/* Lets go of the socket; polite: a close reason was set and is to be sent. */
-void ws_lws_leave(struct ws *w, bool polite);
 /* ms since the kernel last had a byte from the peer. */
 int64_t ws_lws_silent_ms(const struct ws *w);
+
+/* --- ws_end.c --- */
+void ws_lws_init(struct ws_client *c);
+/* Lets go of the socket; polite: a close reason was set and is to be sent. */
+void ws_lws_leave(struct ws *w, bool polite);
+/* The library has ended this one. */
+void ws_lws_forget(struct ws_client *c, uint64_t id);
 /* Starts to end all; frees c when done. */
 void ws_lws_end(struct ws_client *c);
 

@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Owns libwebsockets for the WebSocket client: one context for ws:// and one for wss://, both on the loop's own libuv, their
- * call-backs, and the end of their sockets. What a trial taught and this file keeps to: the library resolves no name and times nothing (its
- * timers do not fire on an idle foreign loop); its flow control is never used; a context is destroyed by two calls with loop turns
- * between them, never from inside the library. No timer of the library's own may be relied on.
+ * Owns libwebsockets for the WebSocket client: one context for ws:// and one for wss://, both on the loop's own libuv, and their
+ * call-backs. What a trial taught and this file keeps to: the library resolves no name and times nothing (its timers do not fire on an
+ * idle foreign loop), and its flow control is never used. No timer of the library's own may be relied on.
  */
 #include <libwebsockets.h>
 #include <netinet/tcp.h>
 #include <openssl/ssl.h>
 #include <sys/socket.h>
-#include <uv.h>
 
 #include "base/log.h"
 #include "base/str.h"
@@ -17,10 +15,8 @@
 #include "runtime/ws_internal.h"
 
 #define CA_FOLDER "/etc/ssl/certs"
-#define FDS	  64   /* the library's tables have room for so many sockets */
-#define BURST	  16   /* messages written in a row */
-#define GRACE_MS  1000 /* for our close frame to get there */
-#define END_TURNS 5 /* from the first call of a destroy to the second: its handles close in three */
+#define FDS	  64 /* the library's tables have room for so many sockets */
+#define BURST	  16 /* messages written in a row */
 
 static struct ws *find(struct ws_client *c, uint64_t id)
 {
@@ -29,151 +25,6 @@ static struct ws *find(struct ws_client *c, uint64_t id)
 	while (w && w->id != id)
 		w = w->next;
 	return w;
-}
-
-/* --- letting go of sockets ------------------------------------------------------------------- */
-
-static void forget_doom(struct ws_client *c, uint64_t id)
-{
-	for (struct ws_doom **p = &c->dooms; *p; p = &(*p)->next) {
-		struct ws_doom *d = *p;
-
-		if (d->id == id) {
-			*p = d->next;
-			free(d);
-			return;
-		}
-	}
-}
-
-static void arm_reaper(struct ws_client *c)
-{
-	int64_t at = INT64_MAX;
-
-	for (const struct ws_doom *d = c->dooms; d; d = d->next)
-		if (d->wsi && d->at_ms < at)
-			at = d->at_ms;
-	if (at != INT64_MAX && !c->dead)
-		timer_start(c->reaper, at - loop_now(c->loop), 0);
-}
-
-/* At first it may say goodbye: with a close reason set, the library sends the frame and waits. Then, since it would also wait for what
- * it has still to send, the socket is shut for it to find out that it cannot. */
-static void kill_wsi(struct lws *wsi, bool polite)
-{
-	int fd = lws_get_socket_fd(wsi);
-
-	if (fd >= 0 && !polite)
-		shutdown(fd, SHUT_RDWR);
-	lws_set_timeout(wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_SYNC);
-}
-
-static void reap(struct ws_client *c)
-{
-	int64_t now = loop_now(c->loop);
-
-	for (bool again = true; again;) {
-		again = false;
-		for (struct ws_doom *d = c->dooms; d; d = d->next) {
-			struct lws *wsi = d->wsi;
-
-			if (!wsi || d->at_ms > now)
-				continue;
-			bool polite = d->polite;
-
-			if (polite) {
-				d->polite = false;
-				d->at_ms = now + GRACE_MS;
-			} else {
-				d->wsi = NULL; /* once is enough; its end takes the entry away */
-			}
-			kill_wsi(wsi, polite);
-			again = true; /* the list may have changed */
-			break;
-		}
-	}
-	arm_reaper(c);
-}
-
-void ws_lws_leave(struct ws *w, bool polite)
-{
-	struct ws_client *c = w->c;
-	struct ws_doom *d;
-
-	if (w->wsi) {
-		d = xcalloc(1, sizeof(*d));
-		*d = (struct ws_doom){c->dooms, w->id, w->wsi, loop_now(c->loop), polite};
-		c->dooms = d;
-		arm_reaper(c);
-	}
-	w->wsi = NULL;
-	w->id = 0;
-}
-
-static void on_reaper(void *ctx)
-{
-	struct ws_client *c = ctx;
-
-	if (c->dead)
-		timer_start(c->reaper, 1, 0); /* the loop has to go round: see on_check */
-	else
-		reap(c);
-}
-
-/* --- the end of the contexts ------------------------------------------------------------------- */
-
-static void end_finish(struct ws_client *c)
-{
-	while (c->dooms)
-		forget_doom(c, c->dooms->id);
-	timer_free(c->reaper);
-	free(c->ca_file);
-	loop_free_later(c->loop, c);
-}
-
-static void on_check_closed(uv_handle_t *h)
-{
-	struct ws_client *c = h->data;
-
-	free(h);
-	loop_hold(c->loop, -1);
-	end_finish(c);
-}
-
-/* The first call closes a descriptor that the library closes once more when its handle's close is called back: that follows
- * right after this, the loop's last step before it goes round, so that nothing of ours can open one in between. */
-static void on_check(uv_check_t *h)
-{
-	struct ws_client *c = h->data;
-
-	if (c->turns == 0 || c->turns == END_TURNS) {
-		lws_context_destroy(c->plain);
-		lws_context_destroy(c->tls);
-	}
-	if (c->turns++ == END_TURNS)
-		uv_close((uv_handle_t *)h, on_check_closed);
-}
-
-void ws_lws_init(struct ws_client *c)
-{
-	c->reaper = timer_new(c->loop, "ws reaper", on_reaper, c);
-}
-
-void ws_lws_end(struct ws_client *c)
-{
-	uv_check_t *check;
-
-	c->dead = true;
-	if (!c->plain && !c->tls) {
-		end_finish(c);
-		return;
-	}
-	loop_hold(c->loop, 1);
-	check = xcalloc(1, sizeof(*check));
-	uv_check_init(loop_uv(c->loop), check);
-	check->data = c;
-	uv_check_start(check, on_check);
-	timer_start(c->reaper, 0, 0);
 }
 
 /* --- call-backs ------------------------------------------------------------------------------- */
@@ -388,7 +239,7 @@ static int on_lws(struct lws *wsi, enum lws_callback_reasons why, void *user, vo
 	c = lws_context_user(lws_get_context(wsi));
 	id = (uintptr_t)user;
 	if (why == LWS_CALLBACK_WSI_DESTROY)
-		forget_doom(c, id);
+		ws_lws_forget(c, id);
 	w = find(c, id);
 	if (!w)
 		return 0;
