@@ -29,6 +29,8 @@ enum channel_caps {
 	CHAN_RESEND = 1 << 7,
 	/* The channel itself looks whether outbound.key has arrived when outbound.again is set. */
 	CHAN_LOOK = 1 << 8,
+	/* A thread is a room of the chat, not the replies to one message: that we have spoken there makes nothing addressed to us. */
+	CHAN_ROOMS = 1 << 9,
 };
 enum text_unit {
 	UNIT_BYTES,

@@ -150,7 +150,7 @@ static void describe(struct channel *c, void (*fn)(void *ctx, const char *line),
 const struct channel_ops telegram_ops = {
 	.name = "telegram",
 	.caps = CHAN_THREADS | CHAN_EDITS | CHAN_REACTIONS | CHAN_FILES | CHAN_TYPING |
-		CHAN_BUTTONS,
+		CHAN_BUTTONS | CHAN_ROOMS,
 	.max_text = TG_TEXT_MAX,
 	.unit = UNIT_UTF16,
 	.format = FORMAT_TELEGRAM,

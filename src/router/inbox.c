@@ -142,7 +142,7 @@ int inbox_wakes(struct intake *in, bool *yes, struct err *e)
 
 	*yes = m->addressed || m->direct || is_console(in) || in->set->trigger == TRIGGER_ALWAYS;
 	/* Who has spoken in a thread is in the conversation there. */
-	if (*yes || !m->thread[0])
+	if (*yes || !m->thread[0] || (in->c->ops->caps & CHAN_ROOMS))
 		return 0;
 	return store_spoke_in(in->r->store, in->chat.id, m->thread, yes, e);
 }

@@ -82,11 +82,15 @@ def test_only_what_is_meant_for_us(telegram, house):
     answer(telegram, FAMILY, "sure?", "sure?", reply_to=reply["id"])
 
 
-def test_topics_are_threads_of_their_own(telegram):
+def test_topics_are_threads_of_their_own(telegram, house):
     for thread in ("11", "12", ""):
         _, reply = answer(telegram, PROJECT, f"in topic {thread or 'General'}", "in topic",
                           mention=True, **({"thread": thread} if thread else {}))
         assert reply["thread"] == thread
+    # a topic is a room, no conversation with us: that we spoke there makes nothing ours
+    telegram.inject(do="message", chat=PROJECT, text="between us", thread="11")
+    telegram.wait(what="idle", timeout=30)
+    assert house.server.rows("SELECT state FROM messages WHERE text = 'between us'") == [(0,)]
 
 
 def test_an_edit_reaches_the_agent(telegram):
