@@ -21,6 +21,8 @@ struct lane {
 	struct channel *chan;
 	int64_t out_id; /* the row in the channel's hands; 0 = none */
 	int64_t tries, group_id;
+	int64_t held_id,
+		holds; /* how often the platform's limit held this row back, one time after the other */
 	enum out_kind kind;
 	int op;
 	bool drawn; /* it replaces a draft */
@@ -197,6 +199,8 @@ static void mark_row(void *ctx, const struct out_row *o)
 
 /* --- lanes -------------------------------------------------------------------------------- */
 
+static void lane_due(void *ctx);
+
 static void lane_run(void *ctx)
 {
 	struct lane *l = ctx;
@@ -220,7 +224,7 @@ static void lane_run(void *ctx)
 		store_after_commit(r->store, lane_run, l);
 	} else if (due) {
 		if (!l->due)
-			l->due = timer_new(r->loop, "delivery retry", lane_run, l);
+			l->due = timer_new(r->loop, "delivery retry", lane_due, l);
 		timer_start(l->due, due - now, 0);
 	} else if (!l->out_id && !l->queued) {
 		/* Nothing waits; a row that the channel refused at once has queued the next run already. */
@@ -234,6 +238,12 @@ static void lane_kick(struct lane *l)
 		return;
 	l->queued = true;
 	store_after_commit(l->r->store, lane_run, l);
+}
+
+/* By way of a commit, too: a row that was marked a moment ago may not be durable yet. */
+static void lane_due(void *ctx)
+{
+	lane_kick(ctx);
 }
 
 void delivery_kick(struct router *r, int64_t chat_id)
@@ -269,11 +279,16 @@ static int on_failed(struct lane *l, int64_t id, const struct sent *s, struct er
 {
 	struct router *r = l->r;
 	const char *name = l->chat.channel, *why = s->why->msg;
-	int64_t wait = backoff_ms(l->tries, RETRY_LEAST, RETRY_MOST);
+	bool limit = s->why->code == E_LIMIT;
+	int64_t wait;
 
+	if (limit && l->held_id != id)
+		l->holds = 0;
+	l->held_id = limit ? id : 0;
+	wait = backoff_ms(limit ? l->holds++ : l->tries, RETRY_LEAST, RETRY_MOST);
 	if (wait < s->retry_ms)
 		wait = s->retry_ms;
-	if (s->why->code == E_LIMIT) {
+	if (limit) {
 		log_info("delivery", "held back", "channel=%s id=%lld ms=%lld", name, (long long)id,
 			 (long long)wait);
 		return store_out_hold(r->store, id, clock_wall(r->o.clk) + wait, why, e);
@@ -309,7 +324,7 @@ void delivery_sent(struct router *r, struct channel *c, int64_t outbox_id, const
 	map_del(&r->sending, outbox_id);
 	l->out_id = 0;
 	chat_id = l->chat_id;
-	if (s->moved_to) {
+	if (s->moved_to && !streq(s->moved_to, l->chat.platform_id)) {
 		rc = store_out_hold(r->store, outbox_id, 0, "the chat has moved", &e);
 		if (rc == 0)
 			delivery_moved(r, c, l->chat.platform_id, s->moved_to);
@@ -331,20 +346,33 @@ void delivery_moved(struct router *r, struct channel *c, const char *chat, const
 {
 	struct err e = ERR_INIT;
 	int64_t from = 0, to = 0;
-	struct lane *l;
+	struct chat_row row;
+	struct lane *l = NULL;
+	int rc;
 
+	if (streq(chat, new_chat))
+		return;
 	log_info("delivery", "chat has moved", "channel=%s from=%s to=%s", c->ops->name, chat,
 		 new_chat);
-	if (store_chat_move(r->store, c->ops->name, chat, new_chat, &from, &to, &e) < 0) {
+	if (store_chat_find(r->store, c->ops->name, chat, &row, &e) == 0)
+		l = map_get(&r->lanes, row.id);
+	else if (e.code == E_GONE)
+		return; /* nothing of ours was ever there */
+	rc = e.code ? -1
+		    : store_chat_move(r->store, c->ops->name, chat, new_chat, l ? l->out_id : 0,
+				      &from, &to, &e);
+	/* What is being sent has left for the old id; the rows after it must not. */
+	if (rc == 0 && l && l->out_id)
+		rc = store_chat_get(r->store, from, &l->chat, &e);
+	else if (rc == 0 && l)
+		lane_free(l);
+	if (rc < 0) {
 		router_fatal(r, &e);
 		return;
 	}
-	l = from ? map_get(&r->lanes, from) : NULL;
-	/* One that is being sent still knows the old id; its outcome looks again. */
-	if (l && !l->out_id)
-		lane_free(l);
-	if (to)
-		delivery_kick(r, to);
+	delivery_kick(r, to);
+	if (from != to) /* a row that was just marked has stayed there */
+		delivery_kick(r, from);
 }
 
 void delivery_free(struct router *r)

@@ -24,7 +24,7 @@ static int find_chat(struct store *st, const char *channel, const char *id, int6
 }
 
 static int run(struct store *st, const char *sql, int64_t from, int64_t to, const char *text,
-	       struct err *e)
+	       int64_t but, struct err *e)
 {
 	_cleanup_stmt_ sqlite3_stmt *s = store_write(st, sql, e);
 
@@ -37,28 +37,32 @@ static int run(struct store *st, const char *sql, int64_t from, int64_t to, cons
 		else
 			sqlite3_bind_int64(s, 2, to);
 	}
+	if (sqlite3_bind_parameter_count(s) > 2)
+		sqlite3_bind_int64(s, 3, but);
 	return store_done(st, s, e);
 }
 
 int store_chat_move(struct store *st, const char *channel, const char *id, const char *new_id,
-		    int64_t *from, int64_t *to, struct err *e)
+		    int64_t but, int64_t *from, int64_t *to, struct err *e)
 {
 	static const char rename[] = "UPDATE chats SET platform_id = ?2 WHERE id = ?1";
+	/* A row that is being sent stays: under the new chat it would be sent a second time. */
 	static const char outbox[] =
-		"UPDATE outbox SET chat_id = ?2, state = 0 WHERE chat_id = ?1 AND state < 2";
+		"UPDATE outbox SET chat_id = ?2 WHERE chat_id = ?1 AND state = 0 AND id != ?3";
 	static const char link[] = "INSERT OR IGNORE INTO group_chats(chat_id, group_id)"
 				   " SELECT ?2, group_id FROM group_chats WHERE chat_id = ?1";
 	static const char unlink[] = "DELETE FROM group_chats WHERE chat_id = ?1";
 
 	if (find_chat(st, channel, id, from, e) < 0 || find_chat(st, channel, new_id, to, e) < 0)
 		return -1;
-	if (!*from)
+	if (!*from || *from == *to)
 		return 0;
 	if (!*to) {
 		*to = *from;
-		return run(st, rename, *from, 0, new_id, e);
+		return run(st, rename, *from, 0, new_id, 0, e);
 	}
-	if (run(st, outbox, *from, *to, NULL, e) < 0 || run(st, link, *from, *to, NULL, e) < 0)
+	if (run(st, outbox, *from, *to, NULL, but, e) < 0 ||
+	    run(st, link, *from, *to, NULL, 0, e) < 0)
 		return -1;
-	return run(st, unlink, *from, 0, NULL, e);
+	return run(st, unlink, *from, 0, NULL, 0, e);
 }

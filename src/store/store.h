@@ -107,9 +107,10 @@ int store_chat_newest(struct store *st, const char *channel, chat_newest_fn *fn,
 /* The chat in which the operator is told things: the main group's newest outside the console, else the console's; 0 = none yet. */
 int store_main_chat(struct store *st, int64_t *chat_id, int64_t *group_id,
 		    struct err *e) must_check;
-/* The platform gave a chat a new id. *from: the chat's row, 0 = not known; *to: the row that has the new id now, which may be the same. */
+/* The platform gave a chat a new id. *from: the chat's row, 0 = not known; *to: the row that has the new id now, which may be the same.
+ * but: the outbox row that is being sent to the chat (0 = none); it, and one marked as being sent, stays where it is. */
 int store_chat_move(struct store *st, const char *channel, const char *id, const char *new_id,
-		    int64_t *from, int64_t *to, struct err *e) must_check;
+		    int64_t but, int64_t *from, int64_t *to, struct err *e) must_check;
 /* name and alt (a second identity of the same person): kept up to date unless "". */
 int store_sender_ensure(struct store *st, const char *channel, const char *platform_id,
 			const char *name, const char *alt, int64_t *id, struct err *e) must_check;

@@ -8,7 +8,7 @@
 
 struct post {
 	int64_t id;
-	char text[64], key[33];
+	char text[64], key[33], chat[16];
 	bool again;
 	int64_t state_on_disk; /* as another program saw it during send */
 };
@@ -78,6 +78,7 @@ static int fake_send(struct channel *c, const struct outbound *o, struct err *e)
 	p->id = o->id;
 	str_copy(p->text, sizeof(p->text), o->body);
 	str_copy(p->key, sizeof(p->key), o->key);
+	str_copy(p->chat, sizeof(p->chat), o->chat);
 	p->again = o->again;
 	snprintf(sql, sizeof(sql), "SELECT state FROM outbox WHERE id = %lld", (long long)o->id);
 	p->state_on_disk = peek(platform.file, sql);
@@ -340,6 +341,90 @@ static void a_moved_chat_is_followed(void **state)
 	assert_string_equal(row.platform_id, "new");
 }
 
+static void a_limit_without_a_time_is_asked_less_and_less(void **state)
+{
+	struct house *h = *state;
+	int64_t began = loop_now(h->l);
+
+	post(h, chat_of(h, "c"), "one");
+	house_start(h);
+	for (int i = 0; i < 3; i++) {
+		await(h, &platform.n, i + 1);
+		fail_with(platform.posts[i].id, E_LIMIT);
+	}
+	await(h, &platform.n, 4);
+	assert_true(loop_now(h->l) - began >= 4000); /* not three times the same second */
+	assert_int_equal(peek(h->file, "SELECT tries FROM outbox"), 0);
+}
+
+/* The platform tells of the move while a row is on its way: once it goes, and what follows it goes to the new id. */
+static void a_chat_that_moves_while_it_is_sent_to(void **state)
+{
+	struct house *h = *state;
+	int64_t chat = chat_of(h, "c");
+
+	post(h, chat, "one");
+	post(h, chat, "two");
+	house_start(h);
+	await(h, &platform.n, 1);
+	channel_on_moved(platform.chan, "c", "new");
+	settle(h);
+	assert_int_equal(platform.n, 1);
+	arrived(0, "p1");
+	await(h, &platform.n, 2);
+	assert_string_equal(platform.posts[1].text, "two");
+	assert_string_equal(platform.posts[1].chat, "new");
+}
+
+/* The same where messages under the new id were there first: two rows of chats become one. */
+static void a_chat_that_moves_into_another_while_it_is_sent_to(void **state)
+{
+	struct house *h = *state;
+	int64_t chat = chat_of(h, "c");
+
+	chat_of(h, "new");
+	post(h, chat, "one");
+	post(h, chat, "two");
+	house_start(h);
+	await(h, &platform.n, 1);
+	channel_on_moved(platform.chan, "c", "new");
+	await(h, &platform.n, 2);
+	assert_string_equal(platform.posts[1].text, "two"); /* and not "one", which is on its way */
+	assert_string_equal(platform.posts[1].chat, "new");
+	arrived(0, "p1");
+	arrived(1, "p2");
+	settle(h);
+	assert_int_equal(platform.n, 2);
+	assert_int_equal(count(h, OUT_SENT), 2);
+}
+
+static void a_chat_that_moves_to_itself_stays(void **state)
+{
+	struct house *h = *state;
+	struct err e = ERR_INIT, why = ERR_INIT;
+	int64_t chat = chat_of(h, "c"), began;
+	struct group_row g;
+	struct chat_row row;
+
+	assert_ok(store_group_get(h->st, "main", &g, &e), &e);
+	assert_ok(store_chat_link(h->st, chat, g.id, &e), &e);
+	post(h, chat, "one");
+	house_start(h);
+	await(h, &platform.n, 1);
+	channel_on_moved(platform.chan, "c", "c");
+	channel_on_moved(platform.chan, "nobody", "c");
+	settle(h);
+	assert_int_equal(platform.n, 1);
+	began = loop_now(h->l);
+	err_set(&why, E_TEMP, "look at c");
+	channel_on_sent(platform.chan, platform.posts[0].id,
+			&(struct sent){.why = &why, .moved_to = "c"});
+	await(h, &platform.n, 2);
+	assert_true(loop_now(h->l) - began >= 900); /* no spin */
+	assert_ok(store_chat_get(h->st, chat, &row, &e), &e);
+	assert_int_equal(row.group_id, g.id);
+}
+
 static void a_dead_letter_is_told_and_can_be_revived(void **state)
 {
 	struct house *h = *state;
@@ -418,7 +503,11 @@ int main(void)
 		TEST(a_crash_while_sending_is_never_a_silent_repeat),
 		TEST(a_lost_reply_is_repeated_with_a_mark),
 		TEST(a_limit_holds_without_counting_a_try),
+		TEST(a_limit_without_a_time_is_asked_less_and_less),
 		TEST(a_moved_chat_is_followed),
+		TEST(a_chat_that_moves_while_it_is_sent_to),
+		TEST(a_chat_that_moves_into_another_while_it_is_sent_to),
+		TEST(a_chat_that_moves_to_itself_stays),
 		TEST(a_dead_letter_is_told_and_can_be_revived),
 		TEST(a_link_that_falls_is_tried_again),
 		TEST(a_channel_that_is_down_waits),
