@@ -12,11 +12,13 @@ import argparse
 import json
 import os
 import pathlib
+import signal
 import statistics
 import subprocess
 import sys
 import time
 
+import channels
 import cold
 import rig
 from rig import Client, Failed, Server, Skipped
@@ -26,6 +28,7 @@ TARGETS = {  # name: (at most or at least, value)
     "handoff_p50_ms": ("<=", 0.5), "handoff_p99_ms": ("<=", 3), "cold_reply_ratio": ("<=", 1.15),
     "door_rtt_p50_ms": ("<=", 0.3), "door_down_mb_s": (">=", 150), "door_up_mb_s": (">=", 80),
     "gateway_ttfb_added_ms": ("<=", 0.5), "growth_100k_mb": ("<=", 1),
+    **channels.TARGETS,
 }
 BINARIES = rig.ROOT / "build/release/bench"
 
@@ -135,7 +138,7 @@ def handoff():
 
 
 STEPS = {"start": start, "gateway": gateway, "door": door, "handoff": handoff, "warm": warm,
-         "cold": cold_reply}
+         "cold": cold_reply, **channels.STEPS}
 
 
 def row_of(name, value, unit):
@@ -157,6 +160,7 @@ def main():
     p.add_argument("--out")
     p.add_argument("steps", nargs="*", choices=[[], *STEPS], default=[])
     opts = p.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was made is removed
     rig.WORK.mkdir(parents=True, exist_ok=True)
     rows, failed, begun = [], 0, time.monotonic()
     print(f"load before: {os.getloadavg()[0]:.2f} on {os.cpu_count()} cores "
@@ -168,7 +172,8 @@ def main():
                 show(row)
         except Skipped as why:
             print(f"skipped: {name}: {why}")
-        except (Failed, OSError, subprocess.SubprocessError, ValueError, KeyError) as why:
+        except (Failed, AssertionError, OSError, subprocess.SubprocessError, ValueError,
+                KeyError) as why:
             failed += 1
             print(f"FAILED: {name}: {type(why).__name__}: {why}", file=sys.stderr)
     rows.append(row_of("load_1m", os.getloadavg()[0], "tasks"))  # how quiet the machine was

@@ -84,6 +84,7 @@ class Server:
             shutil.rmtree(self.home, ignore_errors=True)
         self.config.write_text(f"sandbox:\n  image_lock: {lock}\n{more}", "utf-8")
         self.process = None
+        self.begun = 0  # ns, monotonic, at exec
         self.lines = queue.Queue()
         self.ready_ms = None
         self.tail = []
@@ -93,14 +94,14 @@ class Server:
         got, put = os.pipe()
         argv = [str(CHELA), "--home", str(self.home), "--config", str(self.config), "serve",
                 "--ready-fd", str(put)]
-        begun = time.monotonic_ns()
+        self.begun = begun = time.monotonic_ns()
         self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE,
                                         pass_fds=[put], env=env)
         os.close(put)
+        threading.Thread(target=self.read_log, args=[self.process.stderr], daemon=True).start()
         byte = os.read(got, 1)
         self.ready_ms = (time.monotonic_ns() - begun) / 1e6
         os.close(got)
-        threading.Thread(target=self.read_log, daemon=True).start()
         if not byte:
             self.process.wait(LIMIT_S)
             raise Failed(f"the server did not start: {self.words()}")
@@ -116,9 +117,13 @@ class Server:
         if self.process.returncode:
             raise Failed(f"the server ended with {self.process.returncode}: {self.words()}")
 
-    def read_log(self):
-        for raw in self.process.stderr:
+    def heard(self, line):
+        """Hook: a line of the log, in the thread that reads it."""
+
+    def read_log(self, log):
+        for raw in log:
             line = raw.decode("utf-8", "replace").rstrip()
+            self.heard(line)
             self.tail = self.tail[-5:] + [line]
             self.lines.put(line)
 
