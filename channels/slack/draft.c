@@ -165,6 +165,26 @@ static void on_begun(void *ctx, const struct slack_reply *r)
 		draft_free(d);
 }
 
+/* Markdown as the agent wrote it, but nothing that Slack could take for a mention: whether it looks for <!channel> in Markdown
+ * is not documented, and whoever talks the agent into writing that must not wake a workspace. A "<" at the end may become one. */
+static void arg_markdown(struct buf *form, const char *md)
+{
+	struct buf b = {0};
+
+	for (const char *p = md; *p;) {
+		size_t n = strcspn(p, "<");
+
+		buf_put(&b, p, n);
+		p += n;
+		if (*p != '<')
+			break;
+		buf_puts(&b, !p[1] || strchr("!@#", p[1]) ? "&lt;" : "<");
+		p++;
+	}
+	slack_arg(form, "markdown_text", b.p ? b.p : "");
+	buf_free(&b);
+}
+
 static void begin_message(struct slack_draft *d)
 {
 	struct buf form = {0};
@@ -193,7 +213,7 @@ static void begin_stream(struct slack_draft *d, const struct draft *u)
 	d->first = xstrndup(u->text, n);
 	slack_arg(&form, "channel", d->chat);
 	slack_arg(&form, "thread_ts", d->thread);
-	slack_arg(&form, "markdown_text", d->first);
+	arg_markdown(&form, d->first);
 	if (d->chat[0] != 'D' && slack_is_id(u->sender)) {
 		slack_arg(&form, "recipient_user_id", u->sender);
 		slack_arg(&form, "recipient_team_id", s->self.team);
@@ -252,7 +272,7 @@ static void append(struct slack_draft *d, const char *text)
 	d->first = xstrndup(text, have + n);
 	slack_arg(&form, "channel", d->chat);
 	slack_arg(&form, "ts", d->ts);
-	slack_arg(&form, "markdown_text", d->first + have);
+	arg_markdown(&form, d->first + have);
 	d->call = slack_call(d->s, SLACK_APPEND_STREAM, &form, on_appended, d);
 }
 

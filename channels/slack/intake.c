@@ -9,9 +9,12 @@
 #include "base/str.h"
 #include "channels/slack/slack.h"
 
+#define NAME_CAP     128
 #define NAME_WAIT_MS 1500 /* Slack waits 3 s for the acknowledgement */
 #define AT_ONCE	     50	  /* a turn of the loop */
 #define HELD_MAX     5000 /* then nobody waits for names */
+#define NAMES_AT_ONCE                                                                              \
+	200 /* of one message; whoever is named after these is named by the id: the table of names is shared */
 
 struct slack_in {
 	struct slack_in *next;
@@ -68,13 +71,19 @@ static void on_stored(void *ctx, int64_t message_id, bool duplicate, const struc
 struct naming {
 	struct slack *s;
 	bool missing;
+	int asked;
 };
 
 static const char *name_of(void *ctx, char kind, const char *id)
 {
 	struct naming *k = ctx;
-	const char *name = slack_name(k->s, kind, id);
+	const char *name;
 
+	if (k->asked++ == NAMES_AT_ONCE) {
+		k->asked = NAMES_AT_ONCE;
+		return NULL;
+	}
+	name = slack_name(k->s, kind, id);
 	k->missing |= !name;
 	return name;
 }
@@ -88,7 +97,7 @@ static bool is_user(const struct slack_event *ev)
 /* Whether all names are there; asks for those that are not. */
 static bool is_named(struct slack *s, const struct slack_event *ev)
 {
-	struct naming k = {s, false};
+	struct naming k = {.s = s};
 
 	if (!*ev->user_name && is_user(ev))
 		name_of(&k, 'U', ev->user);
@@ -101,15 +110,26 @@ static bool is_named(struct slack *s, const struct slack_event *ev)
 	return !k.missing;
 }
 
+/* A bot calls itself what it likes. */
+static void copy_name(char dst[NAME_CAP], const char *name, const char *id)
+{
+	if (!str_copy(dst, NAME_CAP, name ? name : id))
+		dst[str_utf8_floor(dst, strlen(dst))] = '\0';
+}
+
 static void deliver(struct slack *s, struct slack_event *ev, struct slack_ack *a)
 {
-	struct naming k = {s, false};
+	struct naming k = {.s = s};
 	struct buf text = {0}, quote = {0};
-	char emoji[128];
-	const char *who = *ev->user_name ? ev->user_name
-			  : is_user(ev)	 ? name_of(&k, 'U', ev->user)
-					 : NULL;
-	const char *where = ev->direct ? who : name_of(&k, 'C', ev->chat);
+	char emoji[128], who[NAME_CAP], where[NAME_CAP];
+
+	/* Copies: the table may drop a name for the next one that is looked up. */
+	copy_name(who,
+		  *ev->user_name ? ev->user_name
+		  : is_user(ev)	 ? name_of(&k, 'U', ev->user)
+				 : NULL,
+		  ev->user);
+	copy_name(where, ev->direct ? who : name_of(&k, 'C', ev->chat), ev->chat);
 
 	if (ev->kind == INBOUND_MESSAGE || ev->kind == INBOUND_EDIT)
 		slack_text(&text, ev->raw, name_of, &k);
@@ -121,14 +141,14 @@ static void deliver(struct slack *s, struct slack_event *ev, struct slack_ack *a
 	const struct inbound m = {
 		.kind = ev->kind,
 		.chat = ev->chat,
-		.chat_title = where ? where : ev->chat,
+		.chat_title = where,
 		.direct = ev->direct,
 		.thread = ev->thread,
 		.id = ev->id,
 		.target = ev->target,
 		.quote = quote.p ? quote.p : "",
 		.sender = ev->user,
-		.sender_name = who ? who : ev->user,
+		.sender_name = who,
 		.sender_alt = "",
 		.text = text.p ? text.p : "",
 		.text_len = text.len,

@@ -5,7 +5,9 @@
  * an envelope that is not understood must be acknowledged all the same, or it comes again.
  * (https://docs.slack.dev/apis/events-api/using-socket-mode)
  */
+#include <ctype.h>
 #include <string.h>
+#include <strings.h>
 #include "base/str.h"
 #include "channels/slack/event.h"
 
@@ -49,6 +51,13 @@ int64_t slack_ts_ms(const char *s)
 	return ms;
 }
 
+/* A method of the Web API, which would be called with our token by whoever named the address. Dots, however they are written, could lead to one. */
+static bool is_method(const char *path)
+{
+	return !strncasecmp(path, "/api/", 5) || !isalnum((unsigned char)path[1]) ||
+	       strstr(path, "/..") || strcasestr(path, "%2e");
+}
+
 bool slack_url_ok(const char *url, const char *origin)
 {
 	static const char *const ours[] = {"slack.com", "slack-edge.com", "slack-files.com"};
@@ -58,11 +67,11 @@ bool slack_url_ok(const char *url, const char *origin)
 	if (strpbrk(url, "\\ \"<>") || strlen(url) > 1900)
 		return false;
 	if (o && strncmp(url, origin, o) == 0 && url[o] == '/')
-		return true;
+		return !is_method(url + o);
 	if (!str_starts(url, "https://"))
 		return false;
 	n = strspn(host, "abcdefghijklmnopqrstuvwxyz0123456789.-");
-	if (host[n] != '/')
+	if (host[n] != '/' || is_method(host + n))
 		return false;
 	for (size_t i = 0; i < ARRAY_LEN(ours); i++) {
 		size_t len = strlen(ours[i]);

@@ -73,7 +73,7 @@ bool slack_is_id(const char *s);
 bool slack_is_ts(const char *s);
 /* ms since 1970 of a ts; 0 when it is none. */
 int64_t slack_ts_ms(const char *ts);
-/* An https URL on a host that may see our token, or one below `origin` (scheme://host[:port], of api_url). */
+/* An https URL on a host that may see our token, or one below `origin` (scheme://host[:port], of api_url); never a method of the Web API. */
 bool slack_url_ok(const char *url, const char *origin);
 
 /* --- text.c: Slack's markup to Markdown ---------------------------------------------------------- */

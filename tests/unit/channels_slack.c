@@ -279,8 +279,11 @@ static void emoji_go_both_ways(void **state)
 static void token_goes_to_slack_only(void **state)
 {
 	static const char *const good[] = {
-		"https://files.slack.com/a?b=c",   "https://slack.com/x",
-		"https://slack-files.com/x",	   "https://a.slack-edge.com/x",
+		"https://files.slack.com/a?b=c",
+		"https://slack.com/x",
+		"https://slack-files.com/x",
+		"https://a.slack-edge.com/x",
+		"https://files.slack.com/files-pri/T1-F1/a%20b..c",
 		"http://127.0.0.1:99/files-pri/x",
 	};
 	static const char *const bad[] = {
@@ -295,6 +298,13 @@ static void token_goes_to_slack_only(void **state)
 		"https://slack.com\\@evil/x",
 		"https://evil.example#.slack.com/",
 		"ftp://slack.com/x",
+		"https://slack.com/api/chat.postMessage?channel=C1&text=x",
+		"https://slack.com//api/auth.revoke",
+		"https://slack.com/./api/auth.revoke",
+		"https://files.slack.com/x/../api/auth.revoke",
+		"https://files.slack.com/x/%2E%2e/api/auth.revoke",
+		"https://slack.com/%61pi/auth.revoke",
+		"http://127.0.0.1:99/api/auth.revoke",
 		"",
 	};
 

@@ -67,6 +67,33 @@ static void message_is_acknowledged_once_stored(void **state)
 	world_close(&w, false);
 }
 
+/* More names in one message than the table of names holds: the sender's must not be lost on the way, nor Slack be asked for all. */
+static void message_of_many_mentions(void **state)
+{
+	struct world w;
+	struct buf frame = {0};
+	struct slack_frame f;
+	struct err e = ERR_INIT;
+
+	world_up(&w, state);
+	buf_puts(&frame, "{\"type\":\"events_api\",\"envelope_id\":\"e1\",\"payload\":{\"event\":{"
+			 "\"type\":\"message\",\"channel\":\"" GENERAL "\",\"user\":\"U0000ALICE\","
+			 "\"ts\":\"1700000001.000001\",\"text\":\"");
+	for (int i = 0; i < 4400; i++)
+		buf_putf(&frame, "<@U%04d>", i);
+	buf_puts(&frame, "\"}}}");
+	assert_ok(slack_frame_parse(frame.p, frame.len, &w.s->self, &f, &e), &e);
+	slack_intake(w.s, &f.ev, 0, "");
+	slack_event_free(&f.ev);
+	await(&w, &w.n_messages, 1);
+	HAS(w.heard, "U0000ALICE=alice: @U0000@U0001");
+	HAS(w.heard, "@U4399\n");
+	order(&w, "stats", "{}");
+	assert_in_range(json_peek_i64(w.answer, "calls.users.info", 0), 0, 250);
+	buf_free(&frame);
+	world_close(&w, true);
+}
+
 static void refusal_is_final_and_trouble_is_not(void **state)
 {
 	struct world w;
@@ -314,6 +341,7 @@ int main(void)
 		FIX_TEST(comes_up_with_two_connections),
 		FIX_TEST(refused_token_is_stuck_with_a_fix),
 		FIX_TEST(message_is_acknowledged_once_stored),
+		FIX_TEST(message_of_many_mentions),
 		FIX_TEST(refusal_is_final_and_trouble_is_not),
 		FIX_TEST(all_kinds_come_in),
 		FIX_TEST(files_come_and_are_fetched),

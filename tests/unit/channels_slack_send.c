@@ -244,6 +244,20 @@ static void answer_grows_as_a_stream(void **state)
 	world_close(&w, false);
 }
 
+static void draft_mentions_nobody(void **state)
+{
+	struct world w;
+	char ts[64];
+
+	world_up(&w, state);
+	root(&w, ts);
+	show(&w, GENERAL, ts, "", "a < b <!channel> <");
+	await(&w, &w.n_drafts, 1);
+	show(&w, GENERAL, ts, w.draft_id, "a < b <!channel> <!here> <https://x.org>");
+	WAIT(&w, "{" FROM_BOT ",\"text\":\"a < b &lt;!channel> &lt;!here> <https://x.org>\"}");
+	world_close(&w, false);
+}
+
 static void answer_grows_by_edits_where_there_are_no_streams(void **state)
 {
 	struct world w;
@@ -352,6 +366,7 @@ int main(void)
 		FIX_TEST(errors_have_classes),
 		FIX_TEST(answers_keep_one_a_second),
 		FIX_TEST(answer_grows_as_a_stream),
+		FIX_TEST(draft_mentions_nobody),
 		FIX_TEST(answer_grows_by_edits_where_there_are_no_streams),
 		FIX_TEST(draft_in_the_making_is_never_left_behind),
 		FIX_TEST(draft_that_is_gone_is_posted_anew),
