@@ -124,6 +124,10 @@ struct channel_ops {
 	/* Reads this channel's section of the configuration (NULL = there is none; all of its keys must be asked for, yaml_*) into a
 	 * new *priv; leaves it NULL when the channel is not asked for. Opens no file, starts nothing. */
 	int (*configure)(struct yaml_node *section, const char *home, void **priv, struct err *e);
+	/* Whether what the file of the key `key` (such as "token_file") holds is of the right kind: E_INVAL with words that
+	 * follow the file's name ("holds no ...") and never the value. For checks before a start; open must look again. NULL = there is
+	 * nothing to tell by. */
+	int (*check_secret)(const char *key, const char *value, struct err *e);
 	/* Loads tokens, makes what connect needs. Fails only for a wrong setting (a token file that is missing or readable by others): the
 	 * server does not start then. */
 	int (*open)(struct channel *c, struct err *e);

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/pages.h"
 #include "base/str.h"
+#include "channels/registry.h"
 #include "serve.h"
 #include "warden/powers.h"
 
@@ -52,6 +53,7 @@ static int load_secrets(struct front *f, struct err *e)
 	const struct config *cfg = f->cfg;
 	const char *key = getenv("ANTHROPIC_API_KEY");
 	const char *oauth = getenv("CLAUDE_CODE_OAUTH_TOKEN");
+	int rc = 0;
 
 	if (!oauth || !oauth[0])
 		oauth = getenv("ANTHROPIC_AUTH_TOKEN");
@@ -60,10 +62,13 @@ static int load_secrets(struct front *f, struct err *e)
 	if (oauth && oauth[0])
 		return secret_set(&f->oauth, "anthropic_oauth", oauth, e);
 	if (cfg->model_key_file[0])
-		return secret_load(&f->key, "anthropic_key", cfg->model_key_file, e);
-	if (cfg->model_oauth_file[0])
-		return secret_load(&f->oauth, "anthropic_oauth", cfg->model_oauth_file, e);
-	return 0;
+		rc = secret_load(&f->key, "anthropic_key", cfg->model_key_file, e);
+	else if (cfg->model_oauth_file[0])
+		rc = secret_load(&f->oauth, "anthropic_oauth", cfg->model_oauth_file, e);
+	if (rc < 0)
+		err_wrap(e, "reading model.%s (%s)",
+			 cfg->model_key_file[0] ? "key_file" : "oauth_token_file", cfg->file);
+	return rc;
 }
 
 static int open_store(struct front *f, struct err *e)
@@ -89,7 +94,7 @@ static int wire(struct front *f, int warden_fd, struct err *e)
 		.started_ms = clock_wall(&clock_system),
 	};
 
-	if (load_secrets(f, e) < 0 || open_store(f, e) < 0)
+	if (load_secrets(f, e) < 0 || channels_check_files(f->cfg, e) < 0 || open_store(f, e) < 0)
 		return -1;
 	f->loop = loop_new(e);
 	if (!f->loop)
@@ -145,7 +150,6 @@ int front_run(const struct config *cfg, int warden_fd, int ready_fd)
 	front_drop_powers(cfg);
 	if (wire(&f, warden_fd, &e) < 0) {
 		f.status = 1;
-		log_error("serve", "cannot start", "err=\"%s\"", e.msg);
 		cli_fail(&e);
 	} else {
 		log_info("serve", "ready", "version=%s home=%s model=%s", CHELA_VERSION, cfg->home,

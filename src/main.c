@@ -9,6 +9,7 @@
 #include "serve.h"
 
 #define INSTALLED_HOME "/var/lib/chela"
+#define ADMIN_MAX      32 /* of admin_commands, for the hint */
 
 static int cmd_version(const struct cli *c)
 {
@@ -25,7 +26,7 @@ static int cmd_help(const struct cli *c);
 static const struct cli_command commands[] = {
 	{"serve", "serve [--ready-fd N]", "run the server in the foreground", cmd_serve},
 	{"chat", "chat [--serve] [GROUP]",
-	 "talk to a group's agent (--serve: start a server when none runs)", cmd_chat},
+	 "talk to a group's agent (--serve: start a server if none runs)", cmd_chat},
 	{"status", "status [--json]", "what the server is doing", cmd_status},
 	{"doctor", "doctor", "check this machine and the configuration, each line with its fix",
 	 cmd_doctor},
@@ -43,11 +44,12 @@ static int cmd_help(const struct cli *c)
 	for (size_t i = 0; admin_commands[i]; i++) {
 		const struct admin_command *a = admin_commands[i];
 
-		for (const char *p = a->usage; p;) {
-			size_t n = strcspn(p, "\n");
+		for (const char *p = a->usage, *h = a->help; p;) {
+			size_t n = strcspn(p, "\n"), k = strcspn(h, "\n");
 
-			printf("  %-40.*s %s\n", (int)n, p, p == a->usage ? a->help : "");
+			printf("  %-40.*s %.*s\n", (int)n, p, (int)k, h);
 			p = p[n] ? p + n + 1 : NULL;
+			h += k + (h[k] == '\n');
 		}
 	}
 	printf("\nState lies in --home, CHELA_HOME, the current folder when it is a checkout of\n"
@@ -68,30 +70,18 @@ static const char *find_home(void)
 	return INSTALLED_HOME;
 }
 
-static size_t distance(const char *a, const char *b)
-{
-	size_t same = 0;
-
-	while (a[same] && a[same] == b[same])
-		same++;
-	return strlen(a) + strlen(b) - 2 * same;
-}
-
 static int unknown(const char *word)
 {
-	const char *best = commands[0].name, *usage = commands[0].usage;
+	const char *names[ARRAY_LEN(commands) + ADMIN_MAX + 1] = {0}, *near;
+	size_t n = 0;
 
-	for (size_t i = 1; i < ARRAY_LEN(commands); i++) {
-		if (distance(commands[i].name, word) < distance(best, word))
-			best = commands[i].name, usage = commands[i].usage;
-	}
-	for (size_t i = 0; admin_commands[i]; i++) {
-		if (distance(admin_commands[i]->name, word) < distance(best, word))
-			best = admin_commands[i]->name, usage = admin_commands[i]->usage;
-	}
-	fprintf(stderr,
-		"chela: there is no command \"%.40s\"; nearest: chela %.*s (all: chela help)\n",
-		word, (int)strcspn(usage, "\n"), usage);
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+		names[n++] = commands[i].name;
+	for (size_t i = 0; admin_commands[i] && i < ADMIN_MAX; i++)
+		names[n++] = admin_commands[i]->name;
+	near = str_nearest(word, names);
+	fprintf(stderr, "chela: there is no command \"%.40s\"%s%s (all: chela help)\n", word,
+		near ? "; did you mean: chela " : "", near ? near : "");
 	return 2;
 }
 

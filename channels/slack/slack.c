@@ -57,27 +57,39 @@ static int slack_configure(struct yaml_node *section, const char *home, void **p
 	return 0;
 }
 
-static int load_token(struct secret *t, const char *name, const char *file, const char *prefix,
-		      const char *which, struct err *e)
+static int check_secret(const char *key, const char *value, struct err *e)
+{
+	bool app = streq(key, "app_token_file");
+
+	if (str_starts(value, app ? "xapp-" : "xoxb-"))
+		return 0;
+	return err_set(
+		e, E_INVAL,
+		"does not hold Slack's %s token (it begins with %s): put the right one there, see "
+		"docs/slack.md",
+		app ? "app-level" : "bot", app ? "xapp-" : "xoxb-");
+}
+
+static int load_token(struct secret *t, const char *name, const char *file, const char *key,
+		      struct err *e)
 {
 	secret_free(t);
 	if (secret_load(t, name, file, e) < 0)
 		return -1;
-	if (!str_starts(t->value, prefix)) {
+	if (check_secret(key, t->value, e) < 0) {
+		_cleanup_free_ char *why = xstrdup(e->msg);
+
 		secret_free(t);
-		return err_set(e, E_INVAL,
-			       "%s does not hold Slack's %s token (it begins with %s): put the "
-			       "right one there, see docs/slack.md",
-			       file, which, prefix);
+		return err_set(e, E_INVAL, "%.400s %s", file, why);
 	}
 	return 0;
 }
 
 static int load_tokens(struct slack *s, struct err *e)
 {
-	if (load_token(&s->app, "slack_app_token", s->app_file, "xapp-", "app-level", e) < 0)
+	if (load_token(&s->app, "slack_app_token", s->app_file, "app_token_file", e) < 0)
 		return -1;
-	return load_token(&s->bot, "slack_bot_token", s->bot_file, "xoxb-", "bot", e);
+	return load_token(&s->bot, "slack_bot_token", s->bot_file, "bot_token_file", e);
 }
 
 static int slack_open(struct channel *c, struct err *e)
@@ -174,6 +186,7 @@ const struct channel_ops slack_ops = {
 	.max_file = (int64_t)1 << 30,
 	.draft_ms = 1200,
 	.configure = slack_configure,
+	.check_secret = check_secret,
 	.open = slack_open,
 	.connect = slack_connect_op,
 	.close = slack_close,

@@ -64,6 +64,16 @@ static bool token_ok(const char *s)
 				  "0123456789_-")];
 }
 
+static int check_secret(const char *key, const char *value, struct err *e)
+{
+	(void)key;
+	if (token_ok(value))
+		return 0;
+	return err_set(e, E_INVAL,
+		       "holds no bot token: it looks like 123456:ABC-def and comes from @BotFather "
+		       "(/token)");
+}
+
 static int open_channel(struct channel *c, struct err *e)
 {
 	struct telegram *t = c->priv;
@@ -72,11 +82,11 @@ static int open_channel(struct channel *c, struct err *e)
 	t->c = c;
 	if (secret_load(&t->token, "telegram_token", t->token_file, e) < 0)
 		return -1;
-	if (!token_ok(t->token.value))
-		return err_set(e, E_INVAL,
-			       "%.150s holds no bot token: it looks like 123456:ABC-def and comes "
-			       "from @BotFather (/token)",
-			       t->token_file);
+	if (check_secret("token_file", t->token.value, e) < 0) {
+		_cleanup_free_ char *why = xstrdup(e->msg);
+
+		return err_set(e, E_INVAL, "%.400s %s", t->token_file, why);
+	}
 	t->http = http_client_new(c->loop, &o);
 	t->draft_seq = clock_wall(c->clk) & INT32_MAX;
 	return 0;
@@ -157,6 +167,7 @@ const struct channel_ops telegram_ops = {
 	.max_file = TG_FILE_MAX,
 	.draft_ms = 1000,
 	.configure = configure,
+	.check_secret = check_secret,
 	.open = open_channel,
 	.connect = tg_connect,
 	.close = close_channel,

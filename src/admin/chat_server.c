@@ -10,15 +10,38 @@
 #include <string.h>
 #include <sys/stat.h>
 #include "admin/chat.h"
+#include "base/str.h"
 
 #define LOG_KEEP_BYTES (8 << 20)
 
 extern char **environ;
 
+/* What a server that could not start has said: its last line, when it is one for people. */
+static bool last_words(const char *file, char *out, size_t cap)
+{
+	_cleanup_close_ int fd = open(file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	char tail[2048], *from;
+	struct stat st;
+	off_t at;
+	ssize_t n;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return false;
+	at = st.st_size > (off_t)sizeof(tail) - 1 ? st.st_size - (off_t)sizeof(tail) + 1 : 0;
+	n = pread(fd, tail, sizeof(tail) - 1, at);
+	if (n <= 1 || tail[n - 1] != '\n')
+		return false;
+	tail[n - 1] = '\0';
+	from = strrchr(tail, '\n');
+	from = from ? from + 1 : tail;
+	return str_starts(from, "chela: ") && str_copy(out, cap, from + 7);
+}
+
 static void on_exit_event(void *ctx, int code, int signo)
 {
 	struct chat *c = ctx;
-	char words[PATH_CAP + 120];
+	_cleanup_free_ char *file = xasprintf("%s/chela.log", c->cfg->home);
+	char words[2 * PATH_CAP + 120], last[PATH_CAP];
 
 	proc_free(c->server);
 	c->server = NULL;
@@ -26,9 +49,11 @@ static void on_exit_event(void *ctx, int code, int signo)
 		loop_stop(c->loop);
 		return;
 	}
-	snprintf(words, sizeof(words),
-		 "the server ended (%s %d); its last words are in %s/chela.log",
-		 signo ? "signal" : "code", signo ? signo : code, c->cfg->home);
+	if (!signo && last_words(file, last, sizeof(last)))
+		snprintf(words, sizeof(words), "the server ended: %s (log: %s)", last, file);
+	else
+		snprintf(words, sizeof(words), "the server ended (%s %d); its last words are in %s",
+			 signo ? "signal" : "code", signo ? signo : code, file);
 	c->face->trouble(c, words);
 	chat_leave(c, 1);
 }

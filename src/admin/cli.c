@@ -3,13 +3,20 @@
 #include "admin/cli.h"
 #include <stdio.h>
 #include <string.h>
+#include "base/guest_log.h"
+#include "base/redact.h"
 #include "base/str.h"
 #include "channels/registry.h"
 #include "router/settings.h"
 
 int cli_fail(const struct err *e)
 {
-	fprintf(stderr, "chela: %s\n", e->msg);
+	_cleanup_(buf_free) struct buf text = {0};
+
+	redact(&text, e->msg, strlen(e->msg));
+	if (text.p)
+		guest_clean_line(text.p);
+	fprintf(stderr, "chela: %s\n", text.p ? text.p : "failed");
 	return e->code == E_INVAL ? 2 : 1;
 }
 

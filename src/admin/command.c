@@ -8,6 +8,7 @@
 #include <string.h>
 #include "admin/ask.h"
 #include "admin/cli.h"
+#include "base/guest_log.h"
 #include "base/str.h"
 
 const struct admin_command *const admin_commands[] = {
@@ -156,23 +157,29 @@ void command_cancel(struct reply **slot)
 
 /* --- the command line's side -------------------------------------------------------------- */
 
+struct printer {
+	int status;
+	bool trouble; /* from the first line of a complaint on, all goes to standard error */
+};
+
 static bool print_event(void *ctx, const char *line, size_t n)
 {
-	int *status = ctx;
+	struct printer *p = ctx;
 	struct err e = ERR_INIT;
 	_cleanup_json_ cJSON *j = json_parse(line, n, JSON_MAX_DEFAULT, &e);
 	const char *ev = j ? json_peek_str(j, "ev") : NULL;
-	const char *text = j ? json_peek_str(j, "text") : NULL;
+	char *text = j ? (char *)json_peek_str(j, "text") : NULL;
 
 	if (ev && streq(ev, "line") && text) {
-		fprintf(str_starts(text, "chela: ") || str_starts(text, "usage: ") ? stderr
-										   : stdout,
-			"%s\n", text);
+		guest_clean_line(text); /* titles and messages are strangers' words */
+		p->trouble |= str_starts(text, "chela: ") || str_starts(text, "usage: ");
+		fflush(stdout);
+		fprintf(p->trouble ? stderr : stdout, "%s\n", text);
 		fflush(stdout);
 		return false;
 	}
 	if (ev && streq(ev, "end")) {
-		*status = (int)json_peek_i64(j, "status", 1);
+		p->status = (int)json_peek_i64(j, "status", 1);
 		return true;
 	}
 	fprintf(stderr, "chela: the server says: %s\n",
@@ -187,7 +194,7 @@ int command_remote(const struct cli *c, const char *name)
 	cJSON *argv = cJSON_AddArrayToObject(req, "argv");
 	struct config cfg;
 	struct err e = ERR_INIT;
-	int status = 1;
+	struct printer p = {.status = 1};
 
 	if (cli_config(c, false, &cfg, &e) < 0)
 		return cli_fail(&e);
@@ -197,7 +204,7 @@ int command_remote(const struct cli *c, const char *name)
 		cJSON_AddItemToArray(argv, cJSON_CreateString(c->argv[i]));
 	text = json_print(req);
 	line = xasprintf("%s\n", text);
-	if (ask_server(cfg.home, line, -1, print_event, &status, &e) < 0)
+	if (ask_server(cfg.home, line, -1, print_event, &p, &e) < 0)
 		return cli_fail(&e);
-	return status;
+	return p.status;
 }

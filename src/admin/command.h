@@ -13,7 +13,7 @@ struct reply; /* one command that is being answered */
 struct admin_command {
 	const char *name;  /* the first word */
 	const char *usage; /* all its forms, one a line: "groups add NAME CHANNEL:CHAT" */
-	const char *help;  /* one line */
+	const char *help;  /* a line for each form */
 	/* argv[0] is the name. Must end the reply, now or later. */
 	void (*run)(const struct control_opts *o, int argc, char **argv, struct reply *r);
 };

@@ -14,8 +14,10 @@
 #include "admin/ask.h"
 #include "admin/cli.h"
 #include "admin/control.h"
+#include "base/guest_log.h"
 #include "base/redact.h"
 #include "base/str.h"
+#include "channels/registry.h"
 #include "warden/warden.h"
 
 #define DISK_LOW_BYTES	   ((int64_t)1 << 30)
@@ -32,7 +34,10 @@ struct doctor {
 
 static void line(struct doctor *d, bool ok, const char *what, const char *words, const char *fix)
 {
-	printf("%-4s %-12s %s%s%s\n", ok ? "ok" : "BAD", what, words,
+	_cleanup_free_ char *shown = xstrdup(words);
+
+	guest_clean_line(shown); /* what platforms and the engine say is not ours */
+	printf("%-4s %-12s %s%s%s\n", ok ? "ok" : "BAD", what, shown,
 	       ok || !fix[0] ? "" : " -- fix: ", ok ? "" : fix);
 	d->bad += !ok;
 }
@@ -206,6 +211,15 @@ static void check_key(struct doctor *d)
 	secret_free(&s);
 }
 
+/* The files that the channels need: what would keep the next start from working, also while a server runs. */
+static void check_channel_files(struct doctor *d)
+{
+	struct err e = ERR_INIT;
+
+	if (channels_check_files(d->cfg, &e) < 0)
+		line(d, false, "channels", e.msg, "");
+}
+
 static bool take_status(void *ctx, const char *text, size_t n)
 {
 	struct err e = ERR_INIT;
@@ -226,7 +240,10 @@ static void check_channels(struct doctor *d, const cJSON *status)
 
 		line(d, streq(state, "up"), "channel", words, "");
 		cJSON_ArrayForEach(note, cJSON_GetObjectItemCaseSensitive(c, "notes"))
+		{
+			guest_clean_line(note->valuestring);
 			printf("     %-12s %s\n", "", note->valuestring);
+		}
 	}
 }
 
@@ -265,6 +282,7 @@ int cmd_doctor(const struct cli *c)
 	check_engine(&d);
 	check_home(&d);
 	check_key(&d);
+	check_channel_files(&d);
 	check_clock(&d);
 	check_server(&d);
 	printf("%s\n", d.bad ? "Some things need a hand." : "All is well.");

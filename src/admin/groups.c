@@ -30,13 +30,15 @@ static void list_chat(void *ctx, const struct chat_info *c)
 {
 	struct listing *l = ctx;
 	char last[24], refused[48] = "";
+	const char *quote = c->title[0] ? "\"" : "";
 
 	when(c->last_ms, last);
 	if (c->refused)
 		snprintf(refused, sizeof(refused), ", %lld refused", (long long)c->refused);
-	reply_line(l->r, "%s:%s  %s  \"%s\"%s, last seen %s%s", c->chat.channel,
-		   c->chat.platform_id, c->group[0] ? c->group : "-", c->title,
-		   c->chat.direct ? " (direct)" : "", last, refused);
+	reply_line(l->r, "%s:%s  %s  %s%s%s%s%slast seen %s%s", c->chat.channel,
+		   c->chat.platform_id, c->group[0] ? c->group : "-", quote, c->title, quote,
+		   c->chat.direct ? " (direct)" : "", c->title[0] || c->chat.direct ? ", " : "",
+		   last, refused);
 	l->n++;
 	l->strangers += !c->group[0];
 }
@@ -68,7 +70,7 @@ static void chats(const struct control_opts *o, int argc, char **argv, struct re
 const struct admin_command command_chats = {
 	.name = "chats",
 	.usage = "chats",
-	.help = "chats that were seen, and the group of each",
+	.help = "who has written, and the group of each chat",
 	.run = chats,
 };
 
@@ -163,8 +165,12 @@ static int link_chat(const struct control_opts *o, const struct group_row *g, co
 	struct chat_row chat;
 	char channel[32], owner[65] = "another group";
 	const char *id;
+	bool unseen;
 
-	if (read_chat(word, channel, &id, e) < 0 ||
+	if (read_chat(word, channel, &id, e) < 0)
+		return -1;
+	unseen = store_chat_find(o->store, channel, id, &chat, e) < 0;
+	if ((unseen && e->code != E_GONE) ||
 	    store_chat_ensure(o->store, channel, id, "", &chat, e) < 0)
 		return -1;
 	if (chat.group_id && chat.group_id != g->id) {
@@ -178,6 +184,10 @@ static int link_chat(const struct control_opts *o, const struct group_row *g, co
 	reply_line(r, "%s belongs to %s: messages from now on are taken.", word, g->name);
 	if (!router_channel(o->router, channel))
 		reply_line(r, "The channel %s is not in the configuration yet.", channel);
+	else if (unseen)
+		reply_line(r,
+			   "Nobody has written there yet. If the id is wrong, nobody will: chela "
+			   "chats shows who has.");
 	return 0;
 }
 
@@ -276,6 +286,7 @@ const struct admin_command command_groups = {
 	.name = "groups",
 	.usage = "groups [list]\ngroups add NAME [CHANNEL:CHAT]\ngroups show NAME\n"
 		 "groups set NAME KEY VALUE\ngroups unlink CHANNEL:CHAT",
-	.help = "groups, the chats of each, and their settings",
+	.help = "the groups and the chats of each\nmake a group; this chat belongs to it from now on\n"
+		"its chats and settings\nchange a setting\nthis chat belongs to no group any more",
 	.run = groups,
 };

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 /* `chela outbox`: what could not be delivered, and what waits; and `chela channels`: the links to the platforms. */
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include "admin/command.h"
@@ -51,12 +50,17 @@ static void list(const struct control_opts *o, bool all, struct reply *r)
 	reply_end(r, 0);
 }
 
-static bool read_id(const char *word, int64_t *id)
+/* Otherwise the command has failed. */
+static bool read_id(const char *word, int64_t *id, struct reply *r)
 {
-	char *end;
+	struct err e = ERR_INIT;
 
-	*id = strtoll(word, &end, 10);
-	return *word && !*end && *id > 0;
+	if (str_to_i64(word, 1, INT64_MAX, id, &e) == 0)
+		return true;
+	err_set(&e, E_INVAL, "\"%.40s\" is no number of a dead letter; chela outbox lists them",
+		word);
+	reply_fail(r, &e);
+	return false;
 }
 
 static void kick(void *ctx, int64_t chat_id)
@@ -92,10 +96,12 @@ static void outbox(const struct control_opts *o, int argc, char **argv, struct r
 		list(o, false, r);
 	} else if (argc == 2 && streq(argv[1], "all")) {
 		list(o, true, r);
-	} else if (argc == 3 && streq(argv[1], "retry") &&
-		   (streq(argv[2], "all") || read_id(argv[2], &id))) {
-		retry(o, id, r);
-	} else if (argc == 3 && streq(argv[1], "drop") && read_id(argv[2], &id)) {
+	} else if (argc == 3 && streq(argv[1], "retry")) {
+		if (streq(argv[2], "all") || read_id(argv[2], &id, r))
+			retry(o, id, r);
+	} else if (argc == 3 && streq(argv[1], "drop")) {
+		if (!read_id(argv[2], &id, r))
+			return;
 		if (store_out_drop(o->store, id, &e) < 0) {
 			reply_fail(r, &e);
 		} else {
@@ -110,7 +116,8 @@ static void outbox(const struct control_opts *o, int argc, char **argv, struct r
 const struct admin_command command_outbox = {
 	.name = "outbox",
 	.usage = "outbox [list|all]\noutbox retry ID|all\noutbox drop ID",
-	.help = "messages that could not be delivered; send them again",
+	.help = "what could not be delivered; all: also what waits\n"
+		"send it again\ntake it off the list, unsent",
 	.run = outbox,
 };
 
@@ -148,6 +155,6 @@ static void channels(const struct control_opts *o, int argc, char **argv, struct
 const struct admin_command command_channels = {
 	.name = "channels",
 	.usage = "channels",
-	.help = "the platforms: which are connected, and what is wrong with the others",
+	.help = "which platforms are connected; what is wrong with the others",
 	.run = channels,
 };

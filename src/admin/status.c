@@ -5,6 +5,7 @@
 #include "admin/ask.h"
 #include "admin/cli.h"
 #include "admin/control.h"
+#include "base/guest_log.h"
 #include "base/str.h"
 #include "base/buf.h"
 
@@ -109,8 +110,10 @@ cJSON *status_json(const struct control_opts *o, const struct warden_status *st)
 
 static const char *text_at(const cJSON *j, const char *path)
 {
-	const char *s = json_peek_str(j, path);
+	char *s = (char *)json_peek_str(j, path);
 
+	if (s)
+		guest_clean_line(s);
 	return s ? s : "";
 }
 

@@ -83,6 +83,6 @@ static void whatsapp(const struct control_opts *o, int argc, char **argv, struct
 const struct admin_command command_whatsapp = {
 	.name = "whatsapp",
 	.usage = "whatsapp link [--phone NUMBER] [--force]",
-	.help = "link a WhatsApp account: a QR code, or with --phone a code to type on the phone",
+	.help = "link a phone: QR code, or a code to type there",
 	.run = whatsapp,
 };

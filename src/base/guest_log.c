@@ -24,6 +24,14 @@ void guest_clean_text(char *s, size_t n)
 	}
 }
 
+void guest_clean_line(char *s)
+{
+	for (char *p = s; *p; p++)
+		if (*p == '\n' || *p == '\r')
+			*p = ' ';
+	guest_clean_text(s, strlen(s));
+}
+
 static bool take_token(struct guest_log *g, int64_t now_ms)
 {
 	if (!g->begun) {

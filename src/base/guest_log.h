@@ -34,5 +34,7 @@ void guest_log_end(struct guest_log *g, int64_t now_ms, guest_line_fn *fn, void 
 
 /* Replaces, in place, control characters (C0, DEL, C1) and bytes that are not UTF-8 by '?' and tabs by a space. */
 void guest_clean_text(char *s, size_t n);
+/* The same for text that is to be one line: newlines become spaces too. */
+void guest_clean_line(char *s);
 
 #endif

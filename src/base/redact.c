@@ -65,7 +65,7 @@ static int set(struct secret *s, const char *name, const char *from, const char 
 	struct secret made = {.len = n};
 
 	if (!n)
-		return err_set(e, E_INVAL, "secret %s (%s) is empty", name, from);
+		return err_set(e, E_INVAL, "secret %s (%s) is empty: write it there", name, from);
 	if (n > SECRET_MAX)
 		return err_set(e, E_INVAL, "secret %s (%s) is longer than %d bytes", name, from,
 			       SECRET_MAX);
@@ -93,6 +93,25 @@ int secret_set(struct secret *s, const char *name, const char *value, struct err
 	return set(s, name, "environment", value, strlen(value), e);
 }
 
+/* Who writes the token itself where its file belongs must not find it in the log. */
+static int no_file(const char *name, const char *file, int errnum, struct err *e)
+{
+	_cleanup_(buf_free) struct buf shown = {0};
+
+	redact(&shown, file, strlen(file));
+	if (strstr(shown.p ? shown.p : "", "[redacted:"))
+		return err_set(e, E_INVAL,
+			       "secret %s: the setting must name a file that holds the secret, not "
+			       "be the secret itself: write it into a file with mode 0600",
+			       name);
+	if (errnum == ENOENT)
+		return err_set(e, E_GONE,
+			       "secret %s: there is no file %s: write the secret into it, mode "
+			       "0600",
+			       name, file);
+	return err_sys(e, errnum, "secret %s: cannot open %s", name, file);
+}
+
 int secret_load(struct secret *s, const char *name, const char *file, struct err *e)
 {
 	_cleanup_close_ int fd = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
@@ -102,7 +121,7 @@ int secret_load(struct secret *s, const char *name, const char *file, struct err
 	int rc;
 
 	if (fd < 0)
-		return err_sys(e, errno, "secret %s: cannot open %s", name, file);
+		return no_file(name, file, errno, e);
 	if (fstat(fd, &st))
 		return err_sys(e, errno, "secret %s: cannot stat %s", name, file);
 	if (!S_ISREG(st.st_mode))

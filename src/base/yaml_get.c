@@ -153,6 +153,12 @@ static const char *type_name(const struct yaml_node *n)
 	return n->type == YAML_LIST ? "a list" : n->type == YAML_MAP ? "a map" : "a value";
 }
 
+static int not_map(const struct yaml_node *n, struct err *e)
+{
+	return yaml_fail(n, e, "expected a map, got %s%s", type_name(n),
+			 n->key ? ": write its keys beneath it, each on its own line" : "");
+}
+
 /* The scalar at a path: *out NULL when absent or null, -1 when something else is there. */
 static int scalar(struct yaml_node *n, const char *path, const char *want, struct yaml_node **out,
 		  struct err *e)
@@ -163,7 +169,7 @@ static int scalar(struct yaml_node *n, const char *path, const char *want, struc
 	n = walk(n, path, &stop);
 	if (!n) {
 		if (stop && stop->type != YAML_MAP && !yaml_is_null(stop))
-			return yaml_fail(stop, e, "expected a map, got %s", type_name(stop));
+			return not_map(stop, e);
 		return 0;
 	}
 	if (n->type != YAML_SCALAR)
@@ -358,6 +364,7 @@ int yaml_word(struct yaml_node *n, const char *path, const char *const *words, i
 
 static int unknown_key(const struct yaml_node *n, struct err *e)
 {
+	_cleanup_(buf_free) struct buf all = {0};
 	const char *near = NULL;
 	size_t best = SIZE_MAX;
 
@@ -372,14 +379,16 @@ static int unknown_key(const struct yaml_node *n, struct err *e)
 	}
 	if (near)
 		return yaml_fail(n, e, "unknown key (did you mean \"%s\"?)", near);
-	return yaml_fail(n, e, "unknown key");
+	for (const struct yaml_asked *a = n->parent->asked; a; a = a->next)
+		buf_putf(&all, "%s%s", all.len ? ", " : "", a->key);
+	return yaml_fail(n, e, "unknown key; the keys here: %.200s", all.p ? all.p : "none");
 }
 
 /* The first node, in the order of the file, that nobody made use of. */
 static int check_used(const struct yaml_node *n, struct err *e)
 {
 	if (n->wanted_map)
-		return yaml_fail(n, e, "expected a map, got %s", type_name(n));
+		return not_map(n, e);
 	if (!n->known)
 		return n->key ? unknown_key(n, e) : yaml_fail(n, e, "this item has no use here");
 	if (n->type == YAML_SCALAR && !n->taken && !yaml_is_null(n))

@@ -26,7 +26,10 @@ int store_group_get(struct store *st, const char *name, struct group_row *out, s
 	if (rc < 0)
 		return -1;
 	if (rc == 0)
-		return err_set(e, E_GONE, "there is no group \"%.64s\"", name);
+		return err_set(
+			e, E_GONE,
+			"there is no group \"%.64s\"; chela groups lists them, chela groups add makes one",
+			name);
 	read_group(s, out);
 	return 0;
 }

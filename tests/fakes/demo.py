@@ -34,6 +34,7 @@ WORDS = """
 {name}: open {page}
 Type there as a user. The built-in demo model echoes; "!bash ls" runs a command in the group's sandbox.
 Home (deleted at the end): {home}
+Ask the server: {binary} --home {home} channels    (or chats, groups, outbox, status, doctor)
 The server's log: {log}
 Ctrl-C ends it.
 """
@@ -53,7 +54,8 @@ def play(name, folder):
         platforms.link(server, {group: [f"{name}:{chat}" for chat in chats]
                                 for group, chats in CHATS[name].items()})
         world.ready()
-        print(WORDS.format(name=name, page=fake.hello["page"], home=home, log=server.log_path),
+        print(WORDS.format(name=name, page=fake.hello["page"], home=home, log=server.log_path,
+                           binary=servers.BINARY),
               flush=True)
         signal.pause()  # until the handler of main
     except KeyboardInterrupt:
