@@ -281,8 +281,11 @@ void turn_hook_free(struct turn_hook *h)
 struct loop *loop_new(struct err *e)
 {
 	struct loop *l = xcalloc(1, sizeof(*l));
-	int rc = uv_loop_init(&l->uv);
+	int rc;
 
+	/* The pool only looks up names. The first look-up starts all of its threads, four unless told. */
+	setenv("UV_THREADPOOL_SIZE", "2", 0);
+	rc = uv_loop_init(&l->uv);
 	if (rc < 0) {
 		err_sys(e, -rc, "cannot make an event loop");
 		free(l);
