@@ -124,7 +124,7 @@ class Server:
         for raw in log:
             line = raw.decode("utf-8", "replace").rstrip()
             self.heard(line)
-            self.tail = self.tail[-5:] + [line]
+            self.tail = self.tail[-5:] + [line[-600:]]
             self.lines.put(line)
 
     def words(self):
