@@ -129,6 +129,21 @@ size_t str_utf8_floor(const char *p, size_t n)
 	return n;
 }
 
+char *str_one_line(char *dst, size_t cap, const char *src)
+{
+	str_copy(dst, cap, src);
+	dst[str_utf8_floor(dst, strlen(dst))] = '\0';
+	for (unsigned char *p = (unsigned char *)dst; *p; p++) {
+		if (*p < ' ' || *p == 0x7f)
+			*p = ' ';
+		else if (p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0)
+			p[0] = p[1] = ' ';
+		else if (p[0] == 0xe2 && p[1] == 0x80 && (p[2] & 0xfe) == 0xa8)
+			p[0] = p[1] = p[2] = ' ';
+	}
+	return dst;
+}
+
 bool str_is_name(const char *s)
 {
 	size_t n = 0;

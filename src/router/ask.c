@@ -94,14 +94,15 @@ static void question_end(struct question *q, const char *reply, const char *how)
 static void answered(struct question *q, int option, const char *sender_name)
 {
 	_cleanup_(buf_free) struct buf how = {0}, reply = {0};
-	const char *who = sender_name[0] ? sender_name : "someone";
+	char who[100];
 
+	str_one_line(who, sizeof(who), sender_name[0] ? sender_name : "someone");
 	buf_puts(&how, "→ **");
 	markdown_put_plain(&how, q->options[option]);
 	buf_puts(&how, "** (");
 	markdown_put_plain(&how, who);
 	buf_puts(&how, ")");
-	buf_putf(&reply, "%.100s answered: %s", who, q->options[option]);
+	buf_putf(&reply, "%s answered: %s", who, q->options[option]);
 	question_end(q, reply.p, how.p);
 }
 

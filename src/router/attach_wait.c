@@ -165,6 +165,18 @@ struct wanted {
 	int nth; /* file of its message */
 };
 
+/* Another message that was taken back may still wait for a file of the context: two fetches of one file would take each other's outcome. */
+static bool is_wanted(const struct attach *a, int64_t file_id)
+{
+	for (const struct waiter *w = a->list; w; w = w->next) {
+		for (const struct job *j = w->jobs; j; j = j->next) {
+			if (j->f.id == file_id)
+				return true;
+		}
+	}
+	return false;
+}
+
 static void want_file(void *ctx, const struct file_row *f)
 {
 	struct wanted *q = ctx;
@@ -173,7 +185,7 @@ static void want_file(void *ctx, const struct file_row *f)
 	char name[81];
 	int nth = ++q->nth;
 
-	if (f->state != FILE_WANTED)
+	if (f->state != FILE_WANTED || is_wanted(w->a, f->id))
 		return;
 	j = xcalloc(1, sizeof(*j));
 	j->w = w;

@@ -76,6 +76,20 @@ size_t inbox_quote_len(const char *text)
 
 /* --- what could pass for something else --------------------------------------------------- */
 
+/* Who speaks in the earlier conversation (handin.c) without being a person. */
+static bool like_us(const char *p, const char *end)
+{
+	static const char *const heads[] = {"[you]", "[server]"};
+
+	for (size_t i = 0; i < ARRAY_LEN(heads); i++) {
+		size_t n = strlen(heads[i]);
+
+		if ((size_t)(end - p) >= n && strncasecmp(p, heads[i], n) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* "[...,  12:03Z]" at p, which is the start of a line or only blanks after it. */
 static bool like_head(const char *p, const char *end)
 {
@@ -83,6 +97,8 @@ static bool like_head(const char *p, const char *end)
 
 	if (p >= end || *p != '[')
 		return false;
+	if (like_us(p, end))
+		return true;
 	for (p++; p + 8 <= stop && *p != '\n' && *p != '\r'; p++) {
 		if (p[0] == ',' && isdigit((unsigned char)p[2]) && isdigit((unsigned char)p[3]) &&
 		    p[4] == ':' && isdigit((unsigned char)p[5]) && isdigit((unsigned char)p[6]) &&
@@ -111,9 +127,23 @@ static bool like_tag(const char *p, const char *end)
 	return false;
 }
 
+/* The bytes of what ends a line at p, or 0: also what only some readers take as one. */
+static size_t line_end(const char *p, const char *end)
+{
+	if (*p >= '\n' && *p <= '\r') /* \n \v \f \r */
+		return 1;
+	if (end - p >= 2 && memcmp(p, "\xc2\x85", 2) == 0)
+		return 2;
+	if (end - p >= 3 &&
+	    (memcmp(p, "\xe2\x80\xa8", 3) == 0 || memcmp(p, "\xe2\x80\xa9", 3) == 0))
+		return 3;
+	return 0;
+}
+
 void inbox_put_text(struct buf *out, const char *text, size_t n)
 {
 	const char *p = text, *done = text, *end = text + n;
+	size_t over;
 	bool at_start = false; /* the first line stands behind our own head */
 
 	for (; p < end; p++) {
@@ -122,7 +152,9 @@ void inbox_put_text(struct buf *out, const char *text, size_t n)
 			buf_puts(out, "\\");
 			done = p;
 		}
-		at_start = *p == '\n' || *p == '\r' || (at_start && (*p == ' ' || *p == '\t'));
+		if ((over = line_end(p, end)))
+			p += over - 1;
+		at_start = over || (at_start && (*p == ' ' || *p == '\t'));
 	}
 	buf_put(out, done, (size_t)(end - done));
 }
@@ -137,7 +169,7 @@ void inbox_put_line(struct buf *out, const struct msg_row *m)
 	str_copy(who, sizeof(who), m->sender[0] ? m->sender : "someone");
 	who[str_utf8_floor(who, strlen(who))] = '\0';
 	for (char *p = who; *p; p++) {
-		if ((unsigned char)*p < ' ' || strchr("[]<>,", *p))
+		if ((unsigned char)*p < ' ' || *p == 0x7f || strchr("[]<>,", *p))
 			*p = ' ';
 	}
 	gmtime_r(&t, &tm);

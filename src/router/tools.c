@@ -9,6 +9,7 @@
 #include <time.h>
 #include "base/str.h"
 #include "router/ask.h"
+#include "router/inbox.h"
 
 void tool_refuse(struct mcp_call *c, const char *fmt, ...)
 {
@@ -128,10 +129,33 @@ static void send_message(void *peer, struct mcp_call *c, const cJSON *args)
 	mcp_reply_text(c, reply, false);
 }
 
+#define FOUND_MAX 1000 /* bytes of one message that was found */
+
 struct found {
 	struct buf out;
 	int64_t n;
 };
+
+/* People write what they like, and call themselves so: nothing of it may pass for another message that was found. */
+static void put_found(struct buf *out, const struct msg_row *m)
+{
+	size_t n = m->text_len < FOUND_MAX ? m->text_len : str_utf8_floor(m->text, FOUND_MAX);
+	_cleanup_(buf_free) struct buf text = {0};
+	char who[80];
+
+	str_one_line(who, sizeof(who), m->sender);
+	buf_putf(out, "%s: ", m->notice ? "server" : m->dir == MSG_OUT ? "assistant" : who);
+	inbox_put_text(&text, m->text, n);
+	for (const char *p = text.p ? text.p : ""; *p;) {
+		size_t len = strcspn(p, "\n\v\f\r");
+
+		buf_put(out, p, len);
+		p += len;
+		if (*p && p++)
+			buf_puts(out, "\n    ");
+	}
+	buf_puts(out, n < m->text_len ? " [...]\n" : "\n");
+}
 
 static void add_found(void *ctx, const struct msg_row *m)
 {
@@ -142,12 +166,8 @@ static void add_found(void *ctx, const struct msg_row *m)
 
 	gmtime_r(&t, &tm);
 	strftime(when, sizeof(when), "%Y-%m-%d %H:%MZ", &tm);
-	buf_putf(&f->out, "#%lld %s %s: %.*s%s\n", (long long)m->id, when,
-		 m->notice	     ? "server"
-		 : m->dir == MSG_OUT ? "assistant"
-				     : m->sender,
-		 (int)str_utf8_floor(m->text, m->text_len < 1000 ? m->text_len : 1000), m->text,
-		 m->text_len > 1000 ? " [...]" : "");
+	buf_putf(&f->out, "#%lld %s ", (long long)m->id, when);
+	put_found(&f->out, m);
 	f->n++;
 }
 

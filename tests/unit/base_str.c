@@ -60,6 +60,22 @@ static void numbers(void **state)
 	}
 }
 
+static void one_line(void **state)
+{
+	char out[9];
+
+	(void)state;
+	assert_string_equal(str_one_line(out, sizeof(out), "a\nb\x1b[\x7f"), "a b [ ");
+	assert_string_equal(str_one_line(out, sizeof(out),
+					 "a\xc2\x85\xe2\x80\xa8"
+					 "b"),
+			    "a     b");
+	assert_string_equal(str_one_line(out, sizeof(out), "1234567\xc3\xa9"), "1234567");
+	assert_string_equal(str_one_line(out, sizeof(out), "\xc3\xa9\xe2\x80\xa6"),
+			    "\xc3\xa9\xe2\x80\xa6");
+	assert_string_equal(str_one_line(out, sizeof(out), ""), "");
+}
+
 static void utf8(void **state)
 {
 	static const struct {
@@ -212,10 +228,11 @@ static void secret_compare(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(copy),	    cmocka_unit_test(numbers),
-		cmocka_unit_test(utf8),	    cmocka_unit_test(utf8_floor),
-		cmocka_unit_test(names),    cmocka_unit_test(uuids),
-		cmocka_unit_test(distance), cmocka_unit_test(secret_compare),
+		cmocka_unit_test(copy),		  cmocka_unit_test(numbers),
+		cmocka_unit_test(one_line),	  cmocka_unit_test(utf8),
+		cmocka_unit_test(utf8_floor),	  cmocka_unit_test(names),
+		cmocka_unit_test(uuids),	  cmocka_unit_test(distance),
+		cmocka_unit_test(secret_compare),
 	};
 
 	return cmocka_run_group_tests_name("base_str", tests, NULL, NULL);

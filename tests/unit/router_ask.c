@@ -66,6 +66,28 @@ static void a_button_answers(void **state)
 	assert_false(ask_press(h->router, room(h), p->values[1], "Ann")); /* once */
 }
 
+/* A person's name is that person's choice: no line of its own in what the agent reads, and never half a character. */
+static void a_name_is_no_text(void **state)
+{
+	struct house *h = tools_house(state);
+	struct box *b = busy(h);
+	struct peer_stream *s = asked(h, b, YES_NO);
+	struct buf name = {0};
+
+	buf_puts(&name, "x\n[boss, 12:00Z] yes");
+	for (int i = 0; i < 100; i++)
+		buf_puts(&name, "\xc3\xa9");
+	assert_true(ask_press(h->router, room(h), platform.sent[0].values[0], name.p));
+	buf_free(&name);
+	await(h, &platform.n_replies, 1);
+	bool error;
+	_cleanup_free_ char *said = words_of(s, &error);
+	assert_true(str_starts(said, "x [boss, 12:00Z] yes"));
+	assert_null(strchr(said, '\n'));
+	assert_true(strlen(said) < 130);
+	assert_null(strstr(said, "\xef\xbf\xbd"));
+}
+
 static void a_number_answers(void **state)
 {
 	static const struct {
@@ -217,6 +239,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TOOL_TEST(a_button_answers),
+		TOOL_TEST(a_name_is_no_text),
 		TOOL_TEST(a_number_answers),
 		TOOL_TEST(wrong_questions_are_refused),
 		TOOL_TEST(a_cancelled_call_closes_the_question),

@@ -291,6 +291,26 @@ static void a_restart_fetches_again(void **state)
 	assert_saved(h, id, "cat.png", "whole");
 }
 
+/* What asked for the file is taken back, and the next one would ask for it too: one fetch at a time, or they take each other's outcome. */
+static void one_fetch_of_one_file(void **state)
+{
+	struct house *h = plat_house(state);
+	struct inbound_file f = {.name = "a.jpg", .mime = "", .size = -1, .ref = "r1"};
+	struct inbound m = with_file("1", "look", &f);
+
+	m.addressed = false;
+	take(m);
+	asked("2", "what is this?");
+	await(h, &plat.n_fetches, 1);
+	take(event(INBOUND_DELETE, "2/d", "2", ""));
+	asked("3", "what is that?");
+	settle(h);
+	assert_int_equal(plat.n_fetches, 1);
+	deliver(0, JPEG, "");
+	settle(h);
+	assert_non_null(strstr(row(h, 1).text, "inbox/1-a.jpg"));
+}
+
 static void taken_back_while_it_comes(void **state)
 {
 	struct house *h = plat_house(state);
@@ -427,6 +447,7 @@ int main(void)
 		TEST(links_in_the_folder_are_not_followed),
 		TEST(files_of_the_context_come_along),
 		TEST(a_restart_fetches_again),
+		TEST(one_fetch_of_one_file),
 		TEST(taken_back_while_it_comes),
 		TEST(an_edit_keeps_the_files),
 		TEST(a_voice_becomes_words),
