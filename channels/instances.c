@@ -95,6 +95,20 @@ static int check_token(struct yaml_node *section, const struct channel_ops *ops,
 	return rc;
 }
 
+/* Puts file, line and key before the message. Where that would cut off the fix, paths beneath home lose it: it is told already. */
+static int tell(struct yaml_node *n, const char *home, struct err *e)
+{
+	_cleanup_free_ char *why = xstrdup(e->msg);
+	size_t len = strlen(home);
+
+	yaml_fail(n, e, "%s", why);
+	if (strlen(e->msg) < sizeof(e->msg) - 1)
+		return -1;
+	for (char *p; (p = strstr(why, home)) && p[len] == '/';)
+		memmove(p, p + len + 1, strlen(p + len + 1) + 1);
+	return yaml_fail(n, e, "%s", why);
+}
+
 static int check_section(struct yaml_node *section, const struct channel_ops *ops, const char *home,
 			 struct err *e)
 {
@@ -111,11 +125,8 @@ static int check_section(struct yaml_node *section, const struct channel_ops *op
 			rc = check_token(section, ops, key, file, e);
 		else if (file[0] && access(file, R_OK) < 0)
 			rc = err_sys(e, errno, "cannot read %s", file);
-		if (rc < 0) {
-			_cleanup_free_ char *why = xstrdup(e->msg);
-
-			return yaml_fail(yaml_at(section, key), e, "%s", why);
-		}
+		if (rc < 0)
+			return tell(yaml_at(section, key), home, e);
 	}
 	return 0;
 }
