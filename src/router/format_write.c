@@ -247,10 +247,11 @@ static bool line_overflow(struct writer *w)
 static bool step_words(struct writer *w, const struct fmt_run *r)
 {
 	const char *p = fmt_at(w->d, r->t) + w->at.off;
-	size_t n = r->t.len - w->at.off, done = fill(w, &w->s), most = w->max / 4 * 3;
+	size_t n = r->t.len - w->at.off, done = fill(w, &w->s);
+	size_t most = w->max / 8 * (w->max > 1024 ? 7 : 4);
 	struct state styled;
 
-	if (r->link || r->url || done >= most || n < 32)
+	if (r->link || r->url || done >= most || n < 8)
 		return false;
 	if (n > most - done)
 		n = most - done;
@@ -258,7 +259,7 @@ static bool step_words(struct writer *w, const struct fmt_run *r)
 		n--;
 	while (n && p[n - 1] == ' ')
 		n--;
-	if (n < 32)
+	if (n < 8)
 		return false;
 	fmt_style_set(w, r);
 	styled = w->s;
