@@ -126,7 +126,8 @@ def test_chat_serve_tells_why_it_cannot_start(sandboxes, tmp_path):
     home = make_home(tmp_path, {"model": {"key_file": "secrets/none"}})
     done = run_cli(home, "chat", "--serve", stdin="hello\n")
     assert done.returncode == 1
-    assert "chela.log" in done.stderr
+    assert "chela.log" in done.stderr and "model.key_file" in done.stderr
+    assert "secrets/none" in done.stderr
     assert "secrets/none" in (home / "chela.log").read_text("utf-8")
 
 
@@ -267,6 +268,76 @@ def test_doctor_and_server_refuse_an_open_key_file(sandboxes, tmp_path):
     assert run_cli(home, "doctor").returncode == 0
 
 
+# -- the channels' settings
+
+SECRETS = {"bot": "xoxb-1-abcdefghijklmnop", "app": "xapp-1-abcdefghijklmnop",
+           "tg": "123456:ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghi", "empty": "", "open": "654321:open-to-all"}
+
+
+def slack_of(app, bot, **more):
+    return {"slack": {"app_token_file": f"secrets/{app}", "bot_token_file": f"secrets/{bot}", **more}}
+
+
+def telegram_of(name, **more):
+    return {"telegram": {"token_file": f"secrets/{name}", **more}}
+
+
+WRONG = {
+    "missing": (telegram_of("none"), "channels.telegram.token_file", "secrets/none", "mode 0600"),
+    "open": (telegram_of("open"), "channels.telegram.token_file", "chmod 600"),
+    "empty": (telegram_of("empty"), "channels.telegram.token_file", "is empty"),
+    "slack's for telegram": (telegram_of("bot"), "channels.telegram.token_file", "@BotFather"),
+    "swapped": (slack_of("bot", "app"), "channels.slack.app_token_file", "xapp-"),
+    "twice the bot's": (slack_of("bot", "bot"), "channels.slack.app_token_file", "xapp-"),
+    "twice the app's": (slack_of("app", "app"), "channels.slack.bot_token_file", "xoxb-"),
+    "one of two": ({"slack": {"app_token_file": "secrets/app"}}, "channels.slack", "bot_token_file"),
+    "the token itself": ({"telegram": {"token_file": SECRETS["tg"]}}, "channels.telegram.token_file",
+                         "must name a file"),
+    "key": ({"telegram": {"token": "x"}}, "channels.telegram.token", "token_file"),
+    "near key": ({"slack": {"app_tokenfile": "x"}}, "channels.slack.app_tokenfile", '"app_token_file"'),
+    "channel": ({"telegramm": {"token_file": "x"}}, "channels.telegramm", '"telegram"'),
+    "no map": ({"telegram": "secrets/tg"}, "channels.telegram", "write its keys beneath it"),
+    "http": (telegram_of("tg", api_url="http://example.org"), "channels.telegram.api_url", "https://"),
+    "ca": (slack_of("app", "bot", ca_file="none.pem"), "channels.slack.ca_file", "none.pem"),
+    "bridge": ({"whatsapp": {"bridge": "loacl"}}, "channels.whatsapp.bridge", '"local"'),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_channel_is_one_line(sandboxes, tmp_path, name):
+    """The server does not start, makes nothing, and says in one line where it is wrong and what is right;
+    the doctor says the same."""
+    channels, key, *words = WRONG[name]
+    home = make_home(tmp_path, {"channels": channels})
+    (home / "secrets").mkdir(0o700)
+    for file, value in SECRETS.items():
+        (home / "secrets" / file).write_text(value + "\n", "utf-8")
+        (home / "secrets" / file).chmod(0o644 if file == "open" else 0o600)
+    done = run_cli(home, "serve", timeout=20)
+    assert done.returncode in (1, 2)
+    (line,) = [t for t in done.stderr.splitlines() if "level=info" not in t]
+    assert re.match(rf"chela: {re.escape(str(home))}/config/chela.yaml:\d+: {re.escape(key)}: ", line)
+    for word in words:
+        assert word in line, line
+    assert not (home / "chela.db").exists()
+    bad = [t for t in run_cli(home, "doctor").stdout.splitlines() if t.startswith("BAD")]
+    assert len(bad) == 1 and line.removeprefix("chela: ") in bad[0], bad
+    assert not [v for v in SECRETS.values() if v and (v in done.stderr or v in bad[0])]
+
+
+def test_a_doctor_without_a_server_is_fine_with_the_right_files(sandboxes, tmp_path):
+    home = make_home(tmp_path, {"channels": {**slack_of("app", "bot"), **telegram_of("tg"),
+                                             "whatsapp": {"bridge": "local",
+                                                          "token_file": "secrets/made_later"}}})
+    (home / "secrets").mkdir(0o700)
+    for file in ("app", "bot", "tg"):
+        (home / "secrets" / file).write_text(SECRETS[file] + "\n", "utf-8")
+        (home / "secrets" / file).chmod(0o600)
+    done = run_cli(home, "doctor")
+    assert done.returncode == 0, done.stdout
+    assert not (home / "secrets/made_later").exists(), "the doctor changes nothing"
+
+
 def test_doctor_of_an_unknown_runtime(sandboxes, tmp_path):
     done = run_cli(make_home(tmp_path, policy={"runtime": "nosuch"}), "doctor")
     assert done.returncode == 1 and line_of(done, "runtimes").startswith("BAD")
@@ -281,8 +352,10 @@ def test_version_help_and_unknown(tmp_path):
     assert done.returncode == 0
     for word in ("serve", "chat", "status", "doctor", "version"):
         assert re.search(rf"^  {word}\b", done.stdout, re.M)
-    done = run_cli(tmp_path, "stauts")
-    assert done.returncode == 2 and "chela status" in done.stderr
+    for wrong, right in (("stauts", "status"), ("chanels", "channels"), ("group", "groups")):
+        done = run_cli(tmp_path, wrong)
+        assert done.returncode == 2 and f"did you mean: chela {right} " in done.stderr
+    assert "did you mean" not in run_cli(tmp_path, "xyzzy").stderr
     assert run_cli(tmp_path).returncode == 2
     assert run_cli(tmp_path, "--version").stdout.startswith("chela ")
     done = subprocess.run([servers.BINARY, "--home"], capture_output=True, text=True, timeout=20,
@@ -292,6 +365,29 @@ def test_version_help_and_unknown(tmp_path):
                   ["serve", "--ready-fd", "x"]):
         done = run_cli(make_home(tmp_path), *words, timeout=20)
         assert done.returncode == 2 and done.stderr.startswith("chela: "), (words, done)
+
+
+@pytest.mark.parametrize("words, status, told", [
+    (["outbox", "retry", "x"], 2, '"x" is no number of a dead letter; chela outbox lists them'),
+    (["outbox", "retry", "99"], 1, "there is no dead letter 99"),
+    (["outbox", "drop", "all"], 2, '"all" is no number'),
+    (["groups", "show", "nobody"], 1, "chela groups lists them"),
+    (["groups", "add", "work", "slak:C1"], 2, "use slack, telegram, whatsapp"),
+    (["whatsapp", "link"], 1, "channels.whatsapp.bridge: local"),
+])
+def test_wrong_words_are_one_line(warm, words, status, told):
+    before = warm.cli("groups").stdout
+    done = warm.cli(*words)
+    assert done.returncode == status and done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("chela: ") and told in line, line
+    assert warm.cli("groups").stdout == before
+
+
+def test_usage_is_told_in_one_place(warm):
+    done = warm.cli("groups", "rm", "work")
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr.startswith("usage: chela groups [list]\n") and "groups unlink" in done.stderr
 
 
 def test_signals(make_server):
