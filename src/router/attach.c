@@ -64,6 +64,7 @@ void attach_job_done(struct job *j, enum file_state state, const char *note)
 
 static void job_failed(struct job *j, const struct err *why)
 {
+	char words[sizeof(why->msg)];
 	bool passes = why->code == E_TEMP || why->code == E_IO || why->code == E_PROTO;
 
 	log_warn("attach", "not fetched", "channel=%s message=%lld try=%d code=%s err=\"%s\"",
@@ -71,7 +72,8 @@ static void job_failed(struct job *j, const struct err *why)
 		 why->msg);
 	attach_drop(&j->file, true);
 	if (!passes || j->tries >= TRIES) {
-		attach_job_done(j, FILE_FAILED, why->msg);
+		notice_words(words, sizeof(words), why->msg);
+		attach_job_done(j, FILE_FAILED, words);
 		return;
 	}
 	j->state = JOB_PAUSED;

@@ -278,10 +278,12 @@ static int on_delivered(struct lane *l, int64_t id, const char *platform_id, str
 static int on_failed(struct lane *l, int64_t id, const struct sent *s, struct err *e)
 {
 	struct router *r = l->r;
-	const char *name = l->chat.channel, *why = s->why->msg;
+	struct err said = *s->why;
+	const char *name = l->chat.channel, *why = said.msg;
 	bool limit = s->why->code == E_LIMIT;
 	int64_t wait;
 
+	notice_words(said.msg, sizeof(said.msg), s->why->msg);
 	if (limit && l->held_id != id)
 		l->holds = 0;
 	l->held_id = limit ? id : 0;
@@ -305,7 +307,7 @@ static int on_failed(struct lane *l, int64_t id, const struct sent *s, struct er
 		return -1;
 	/* A notice about a notice would never end; a reaction that the platform does not know is not worth one. */
 	if (l->kind != OUT_NOTICE && l->op != OUTBOUND_REACTION)
-		notice_undelivered(r, &l->chat, l->group_id, l->thread, id, s->why);
+		notice_undelivered(r, &l->chat, l->group_id, l->thread, id, &said);
 	return 0;
 }
 

@@ -234,6 +234,8 @@ void delivery_free(struct router *r);
 int64_t delivery_post(struct router *r, const struct out_new *o);
 
 /* notice.c */
+/* What a platform said, for the store and for people: it may quote the token that it was called with. dst may be words. */
+void notice_words(char *dst, size_t cap, const char *words);
 /* A one-line notice of ours to a chat. */
 void delivery_notice(struct router *r, int64_t chat_id, int64_t group_id, const char *thread,
 		     const char *fmt, ...) __attribute__((format(printf, 5, 6)));

@@ -35,15 +35,20 @@ static void link_down(struct link *k, enum channel_state st, int64_t retry_ms)
 void link_state(struct router *r, struct channel *c, enum channel_state st, const char *reason,
 		int64_t retry_ms)
 {
-	static const char *const words[] = {"up", "down", "stuck"};
+	static const char *const states[] = {"up", "down", "stuck"};
 	struct link *k = c->router;
 	int64_t now = loop_now(r->loop);
-	bool news = k->state != st || !streq(k->reason, reason);
+	char words[sizeof(k->reason)];
+	bool news;
+
+	notice_words(words, sizeof(words), reason);
+	reason = words;
+	news = k->state != st || !streq(k->reason, reason);
 
 	if (st == CHANNEL_UP)
 		log_info("channel", "up", "name=%s", c->ops->name);
 	else if (news)
-		log_warn("channel", words[st], "name=%s reason=\"%s\"", c->ops->name, reason);
+		log_warn("channel", states[st], "name=%s reason=\"%s\"", c->ops->name, reason);
 	if (k->state == CHANNEL_UP && now - k->since_ms > STEADY_MS)
 		k->tries = 0;
 	if (k->state != st)

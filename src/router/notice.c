@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/log.h"
+#include "base/redact.h"
 #include "base/str.h"
 #include "router/impl.h"
 
@@ -155,6 +156,15 @@ int notice_recover(struct router *r, struct err *e)
 		return -1;
 	notice_flush(r);
 	return 0;
+}
+
+void notice_words(char *dst, size_t cap, const char *words)
+{
+	_cleanup_(buf_free) struct buf clean = {0};
+
+	redact(&clean, words, strlen(words));
+	str_copy(dst, cap, clean.p ? clean.p : "");
+	dst[str_utf8_floor(dst, strlen(dst))] = '\0';
 }
 
 void delivery_notice(struct router *r, int64_t chat_id, int64_t group_id, const char *thread,
