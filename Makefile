@@ -271,18 +271,19 @@ format: ## rewrite all C files by .clang-format
 SHARE := $(DESTDIR)$(PREFIX)/share/chela
 install: all runner ## install to DESTDIR and PREFIX
 	install -D -m 755 -s build/release/chela $(DESTDIR)$(PREFIX)/bin/chela
-	install -d $(SHARE)/config $(SHARE)/container $(SHARE)/groups $(SHARE)/skills
+	install -d $(SHARE)/config $(SHARE)/container $(SHARE)/groups $(SHARE)/skills \
+		$(SHARE)/docs $(SHARE)/channels/whatsapp
 	cp -R --preserve=mode config/. $(SHARE)/config
 	cp -R --preserve=mode container/. $(SHARE)/container
 	cd groups && cp --parents --preserve=mode main/CLAUDE.md global/CLAUDE.md $(abspath $(SHARE))/groups
-	install -d $(SHARE)/bridge
-	cp $(BRIDGE)/*.mjs $(BRIDGE)/package.json $(BRIDGE)/package-lock.json $(SHARE)/bridge
-	if [ -d $(BRIDGE)/node_modules ]; then cp -R $(BRIDGE)/node_modules $(SHARE)/bridge; fi
 	if [ -d skills ]; then cp -R --preserve=mode skills/. $(SHARE)/skills; fi
 	find $(SHARE) -name __pycache__ -prune -exec rm -r {} +
-	rm -rf $(SHARE)/bridge && cp -R --preserve=mode $(BRIDGE) $(SHARE)/bridge # with its packages, after `make bridge`
+	@# the bridge with its packages, if there are any: `make bridge` comes before
+	rm -rf $(SHARE)/bridge && cp -R --preserve=mode $(BRIDGE) $(SHARE)/bridge
+	install -m 644 docs/*.md $(SHARE)/docs
+	install -m 644 channels/whatsapp/PROTOCOL.md $(SHARE)/channels/whatsapp
 	install -m 755 build/runner/runner $(SHARE)/container/runner
-	install -m 644 LICENSE $(SHARE)/LICENSE
+	install -m 644 LICENSE README.md $(SHARE)
 
 uninstall: ## remove what install put there
 	rm -f $(DESTDIR)$(PREFIX)/bin/chela
