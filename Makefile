@@ -157,13 +157,13 @@ image: build/runner/runner ## build the sandbox image; records its digest in con
 BRIDGE := channels/whatsapp/bridge
 .PHONY: bridge
 bridge: $(BRIDGE)/node_modules/.installed ## install the WhatsApp bridge's Node packages
+	@for n in $(CURDIR)/$(BRIDGE)/node/node_modules/node-linux-*/bin/node; do [ ! -x "$$n" ] || \
+		echo "This machine's Node.js is too old. Set channels.whatsapp.node to $$n"; done
 $(BRIDGE)/node_modules/.installed: $(BRIDGE)/package-lock.json $(BRIDGE)/node/package-lock.json
 	@command -v npm >/dev/null || { echo 'npm is missing: apt-get install npm' >&2; exit 1; }
 	$(Q)cd $(BRIDGE) && npm ci --ignore-scripts --no-audit --no-fund </dev/null
 	$(Q)node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' || { \
-		(cd $(BRIDGE)/node && npm ci --ignore-scripts --no-audit --no-fund </dev/null) && \
-		echo "The machine's Node.js is too old. Set channels.whatsapp.node to" \
-			"$$(ls $(CURDIR)/$(BRIDGE)/node/node_modules/node-linux-*/bin/node)"; }
+		(cd $(BRIDGE)/node && npm ci --ignore-scripts --no-audit --no-fund </dev/null); }
 	$(Q)touch $@
 
 ## Run
