@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include "admin/cli.h"
 #include "admin/command.h"
+#include "base/log.h"
 #include "base/str.h"
 #include "serve.h"
 
@@ -90,6 +91,8 @@ int main(int argc, char **argv)
 	struct cli c = {.argc = argc - 1, .argv = argv + 1};
 	const char *word;
 
+	/* A command's standard error is for its own words; the server sets its log up by its configuration. */
+	log_init(&(struct log_opts){.fd = 2, .level = LOG_ERROR});
 	c.home = cli_value(&c, "--home");
 	c.config = cli_value(&c, "--config");
 	if (!c.home)

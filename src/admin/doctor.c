@@ -273,7 +273,6 @@ int cmd_doctor(const struct cli *c)
 
 	if (cli_no_more(c, "doctor", &e) < 0)
 		return cli_fail(&e);
-	log_init(&(struct log_opts){.fd = 2, .level = LOG_ERROR});
 	if (cli_config(c, false, &cfg, &e) < 0) {
 		line(&d, false, "config", e.msg, "");
 		return 1;
