@@ -250,6 +250,12 @@ static bool moved(struct tg_update *o, const cJSON *m)
 	return true;
 }
 
+/* What another bot says is heard, and no more: two could talk each other to death. (An anonymous admin or a channel speaks by a bot's id, too.) */
+static bool is_other_bot(const cJSON *m)
+{
+	return cJSON_IsTrue(json_find(m, "from.is_bot")) && !json_find(m, "sender_chat");
+}
+
 static int read_message(struct tg_update *o, const cJSON *m, const struct tg_me *me, bool edit,
 			struct err *e)
 {
@@ -278,8 +284,8 @@ static int read_message(struct tg_update *o, const cJSON *m, const struct tg_me 
 	o->in.text = text_of(&o->text);
 	o->in.text_len = o->text.len;
 	o->in.sent_ms = date > 0 && date < INT64_MAX / 1000 ? date * 1000 : 0;
-	o->in.addressed =
-		!marks.foreign && (o->in.direct || marks.command || marks.mention || reply);
+	o->in.addressed = !marks.foreign && !is_other_bot(m) &&
+			  (o->in.direct || marks.command || marks.mention || reply);
 	if (edit) {
 		o->in.kind = INBOUND_EDIT;
 		snprintf(o->target, sizeof(o->target), "%lld", (long long)id);

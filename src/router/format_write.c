@@ -249,26 +249,30 @@ static bool step_words(struct writer *w, const struct fmt_run *r)
 	const char *p = fmt_at(w->d, r->t) + w->at.off;
 	size_t n = r->t.len - w->at.off, done = fill(w, &w->s);
 	size_t most = w->max / 8 * (w->max > 1024 ? 7 : 4);
-	struct state styled;
+	struct state prior = w->s, styled;
 
 	if (r->link || r->url || done >= most || n < 8)
 		return false;
 	if (n > most - done)
 		n = most - done;
-	while (n && p[n - 1] != ' ')
-		n--;
-	while (n && p[n - 1] == ' ')
-		n--;
-	if (n < 8)
-		return false;
 	fmt_style_set(w, r);
 	styled = w->s;
-	fmt_put_text(w, p, n);
-	if (fmt_fits(w)) {
-		advance(w, r, n);
-		return true;
+	/* Escapes make it longer: then half of it, so that what does not fit is not tried anew at each word. */
+	for (;; n /= 2) {
+		while (n && p[n - 1] != ' ')
+			n--;
+		while (n && p[n - 1] == ' ')
+			n--;
+		if (n < 8)
+			break;
+		fmt_put_text(w, p, n);
+		if (fmt_fits(w)) {
+			advance(w, r, n);
+			return true;
+		}
+		back_to(w, &styled);
 	}
-	back_to(w, &styled);
+	back_to(w, &prior);
 	return false;
 }
 

@@ -5,6 +5,7 @@
  */
 #include <string.h>
 #include "base/json.h"
+#include "base/str.h"
 #include "router/format.h"
 #include "router/impl.h"
 
@@ -58,23 +59,33 @@ static void put_last(struct posting *p, int op)
 	put_row(p, op, p->has_last && !apart ? p->last.p : "", p->args);
 }
 
+/* Also of a channel that is not configured now: what waits for it is sent in its own form when it comes back. */
+static const struct channel_ops *ops_of(const char *name)
+{
+	for (size_t i = 0; channel_registry[i]; i++) {
+		if (streq(channel_registry[i]->name, name))
+			return channel_registry[i];
+	}
+	return NULL;
+}
+
 int64_t delivery_post(struct router *r, const struct out_new *o)
 {
 	struct posting p = {.r = r, .row = *o, .args = o->args};
 	struct format_limits limits;
 	struct chat_row chat;
-	struct channel *c;
+	const struct channel_ops *ops;
 
 	if (store_chat_get(r->store, o->chat_id, &chat, &p.e) < 0) {
 		router_fatal(r, &p.e);
 		return 0;
 	}
-	c = router_channel(r, chat.channel);
-	if (o->body || o->op == OUTBOUND_REACTION || !c || c->ops->format == FORMAT_MARKDOWN) {
+	ops = ops_of(chat.channel);
+	if (o->body || o->op == OUTBOUND_REACTION || !ops || ops->format == FORMAT_MARKDOWN) {
 		put_row(&p, o->op, o->body, o->args);
 	} else {
-		limits = (struct format_limits){c->ops->format, c->ops->unit, c->ops->max_text};
-		if (!(c->ops->caps & (CHAN_RESEND | CHAN_LOOK)))
+		limits = (struct format_limits){ops->format, ops->unit, ops->max_text};
+		if (!(ops->caps & (CHAN_RESEND | CHAN_LOOK)))
 			limits.max -= strlen(REPEAT_MARK);
 		p.limits = &limits;
 		format_render(o->text, strlen(o->text), &limits, take_part, &p);

@@ -111,6 +111,16 @@ static void who_is_addressed(void **state maybe_unused)
 		{MSG(CHAT_G, ",\"text\":\"yes\",\"reply_to_message\":{\"message_id\":11," BOT
 			     ",\"forum_topic_created\":{\"name\":\"Plans\"}}"),
 		 "yes", false},
+		/* another bot is heard only; an anonymous admin speaks by the id of a bot, too */
+		{"{\"update_id\":1,\"message\":{\"message_id\":5,\"date\":1," CHAT_G ","
+		 "\"from\":{\"id\":8,\"is_bot\":true,\"first_name\":\"B\"},\"text\":\"/new\",\"entities\":"
+		 "[{\"type\":\"bot_command\",\"offset\":0,\"length\":4}]}}",
+		 "/new", false},
+		{"{\"update_id\":1,\"message\":{\"message_id\":5,\"date\":1," CHAT_G ","
+		 "\"from\":{\"id\":8,\"is_bot\":true,\"first_name\":\"B\"},\"sender_chat\":{\"id\":-9,"
+		 "\"title\":\"T\"},\"text\":\"/new\",\"entities\":"
+		 "[{\"type\":\"bot_command\",\"offset\":0,\"length\":4}]}}",
+		 "/new", true},
 		{MSG(CHAT_G,
 		     ",\"caption\":\"see @chela_bot\",\"photo\":[{\"file_id\":\"a\"}],"
 		     "\"caption_entities\":[{\"type\":\"mention\",\"offset\":4,\"length\":10}]"),

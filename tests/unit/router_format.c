@@ -6,6 +6,7 @@
  * then, for each, its length in bytes, a newline and its bytes.
  */
 #include "unit.h"
+#include <time.h>
 #include "base/buf.h"
 #include "base/str.h"
 #include "router/format.h"
@@ -337,6 +338,38 @@ static bool print_part(void *ctx, const char *body, size_t n)
 	return true;
 }
 
+static int64_t cpu_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	return t.tv_sec * 1000000LL + t.tv_nsec / 1000;
+}
+
+/* What escapes make longer costs no more than in proportion: 64 KB of it once held up the loop for a quarter of a second. */
+static void test_escapes_cost_little(void **state)
+{
+	static const struct format_limits l = {FORMAT_SLACK, UNIT_CODE_POINTS, 3900};
+	static const char *const words[] = {"ab ", "<a "};
+	int64_t took[2];
+
+	(void)state;
+	for (int k = 0; k < 2; k++) {
+		struct buf md = {0};
+		struct parts p = {0};
+		int64_t began;
+
+		for (int i = 0; i < 40000; i++)
+			buf_puts(&md, words[k]);
+		began = cpu_us();
+		format_render(md.p, md.len, &l, print_part, &p);
+		took[k] = cpu_us() - began;
+		buf_free(&p.all);
+		buf_free(&md);
+	}
+	assert_true(took[1] < 12 * took[0] + 2000);
+}
+
 static int filter(void)
 {
 	static char md[1 << 20];
@@ -364,7 +397,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_constructs), cmocka_unit_test(test_units),
 		cmocka_unit_test(test_cuts),	   cmocka_unit_test(test_noise),
 		cmocka_unit_test(test_slices),	   cmocka_unit_test(test_stop),
-		cmocka_unit_test(test_blow_up),
+		cmocka_unit_test(test_blow_up),	   cmocka_unit_test(test_escapes_cost_little),
 	};
 
 	if (argc > 1 && streq(argv[1], "--filter"))
