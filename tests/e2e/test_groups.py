@@ -144,8 +144,11 @@ def test_a_thread_can_be_a_session(telegram, server):
                        " ON g.id = s.group_id WHERE g.name = 'project'")
     assert len(rows) == 2 and len({r[1] for r in rows}) == 2
     assert {r[0].split(".")[1] for r in rows} == {"11", "12"}
-    # we have spoken there, so that nobody has to name us
-    ask(telegram, PROJECT, "and more", "and more", thread="11")
+    # a topic is a room: that we have spoken there does not make us meant
+    mark = newest(telegram, PROJECT)
+    say(telegram, PROJECT, "among ourselves", thread="11")
+    ask(telegram, PROJECT, "and more", "and more", mention=True, thread="11")
+    assert len(telegram.messages(chat=PROJECT, since=mark, **{"from": "bot"})) == 1
 
 
 def test_files_lie_in_the_agents_folder(telegram, server):
