@@ -63,6 +63,7 @@ struct chat {
 	/* a server of our own */
 	bool serve;
 	struct proc *server;
+	off_t log_from; /* where its words begin in chela.log */
 	struct watch *ready_watch;
 	int ready_fd;
 	bool leaving;

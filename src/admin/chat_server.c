@@ -16,25 +16,27 @@
 
 extern char **environ;
 
-/* What a server that could not start has said: its last line, when it is one for people. */
-static bool last_words(const char *file, char *out, size_t cap)
+/* What a server of ours that could not start has told people: its last such line in the log, from where it began. */
+static bool last_words(const char *file, off_t from, char *out, size_t cap)
 {
 	_cleanup_close_ int fd = open(file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	char tail[2048], *from;
-	struct stat st;
-	off_t at;
+	char tail[8192], *hit = NULL;
+	off_t end = fd < 0 ? -1 : lseek(fd, 0, SEEK_END);
 	ssize_t n;
 
-	if (fd < 0 || fstat(fd, &st) < 0)
+	if (end - from > (off_t)sizeof(tail) - 2)
+		from = end - (off_t)sizeof(tail) + 2;
+	tail[0] = '\n'; /* so that each line has one before it */
+	n = end < 0 ? -1 : pread(fd, tail + 1, sizeof(tail) - 2, from);
+	if (n <= 0)
 		return false;
-	at = st.st_size > (off_t)sizeof(tail) - 1 ? st.st_size - (off_t)sizeof(tail) + 1 : 0;
-	n = pread(fd, tail, sizeof(tail) - 1, at);
-	if (n <= 1 || tail[n - 1] != '\n')
+	tail[n + 1] = '\0';
+	for (char *p = tail; (p = strstr(p, "\nchela: ")); p++)
+		hit = p + 8;
+	if (!hit)
 		return false;
-	tail[n - 1] = '\0';
-	from = strrchr(tail, '\n');
-	from = from ? from + 1 : tail;
-	return str_starts(from, "chela: ") && str_copy(out, cap, from + 7);
+	hit[strcspn(hit, "\n")] = '\0';
+	return str_copy(out, cap, hit);
 }
 
 static void on_exit_event(void *ctx, int code, int signo)
@@ -49,7 +51,7 @@ static void on_exit_event(void *ctx, int code, int signo)
 		loop_stop(c->loop);
 		return;
 	}
-	if (!signo && last_words(file, last, sizeof(last)))
+	if (!signo && last_words(file, c->log_from, last, sizeof(last)))
 		snprintf(words, sizeof(words), "the server ended: %s (log: %s)", last, file);
 	else
 		snprintf(words, sizeof(words), "the server ended (%s %d); its last words are in %s",
@@ -104,6 +106,7 @@ int chat_start_server(struct chat *c, struct err *e)
 
 	if (log < 0)
 		return -1;
+	c->log_from = lseek(log, 0, SEEK_END);
 	if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) < 0)
 		return err_sys(e, errno, "cannot make a pipe");
 	c->ready_fd = fds[0];

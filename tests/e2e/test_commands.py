@@ -315,7 +315,8 @@ def test_a_wrong_channel_is_one_line(sandboxes, tmp_path, name):
         (home / "secrets" / file).chmod(0o644 if file == "open" else 0o600)
     done = run_cli(home, "serve", timeout=20)
     assert done.returncode in (1, 2)
-    (line,) = [t for t in done.stderr.splitlines() if "level=info" not in t]
+    (line,) = [t for t in done.stderr.splitlines() if not t.startswith("ts=")]
+    assert "level=error" not in done.stderr
     assert re.match(rf"chela: {re.escape(str(home))}/config/chela.yaml:\d+: {re.escape(key)}: ", line)
     for word in words:
         assert word in line, line
