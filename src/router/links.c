@@ -78,7 +78,8 @@ int links_open(struct router *r, struct err *e)
 		struct channel *c = &r->chans[i];
 		struct link *k = &r->links[i];
 
-		*k = (struct link){.r = r, .channel = c, .state = CHANNEL_DOWN};
+		*k = (struct link){
+			.r = r, .channel = c, .state = CHANNEL_DOWN, .since_ms = loop_now(r->loop)};
 		k->retry = timer_new(r->loop, "channel retry", link_try, k);
 		c->loop = r->loop;
 		c->clk = r->o.clk;

@@ -326,6 +326,22 @@ def test_a_wrong_channel_is_one_line(sandboxes, tmp_path, name):
     assert not [v for v in SECRETS.values() if v and (v in done.stderr or v in bad[0])]
 
 
+def test_a_platform_that_is_down_is_told_by_all(make_server):
+    server = make_server({"channels": telegram_of("tg", api_url="https://127.0.0.1:1")}, start=False)
+    (server.home / "secrets").mkdir(0o700)
+    (server.home / "secrets/tg").write_text(SECRETS["tg"] + "\n", "utf-8")
+    (server.home / "secrets/tg").chmod(0o600)
+    server.start()
+    server.wait_log(r'comp=channel msg="down" name=telegram')
+    why = r".*127\.0\.0\.1 port 1 .*"
+    listed = server.cli("channels").stdout
+    assert re.search(rf"^telegram +down for \d s: {why} \(next try in \d+ s\)$", listed, re.M), listed
+    assert re.search(rf"^channel +telegram: down: {why}$", server.cli("status").stdout, re.M)
+    done = server.cli("doctor")
+    assert done.returncode == 1 and re.search(rf"^BAD +channel +telegram: down: {why}$", done.stdout, re.M)
+    assert SECRETS["tg"] not in listed + done.stdout + server.log()
+
+
 def test_a_doctor_without_a_server_is_fine_with_the_right_files(sandboxes, tmp_path):
     home = make_home(tmp_path, {"channels": {**slack_of("app", "bot"), **telegram_of("tg"),
                                              "whatsapp": {"bridge": "local",
