@@ -139,7 +139,8 @@ struct channel_ops {
 	/* Success means queued; the outcome comes by channel_on_sent, never from inside this call. Called for one row a chat at a
 	 * time. The channel paces itself where its platform limits the whole account, and may hold rows for that. */
 	int (*send)(struct channel *c, const struct outbound *o, struct err *e);
-	/* Passing signs of life; may be dropped freely. NULL when the platform has none. */
+	/* Passing signs of life; may be dropped freely, but PROGRESS_END comes also while the channel is down. NULL when the platform has
+	 * none. */
 	void (*progress)(struct channel *c, const char *chat, const char *thread,
 			 enum progress_kind kind, const char *text);
 	/* Shows a draft; may be dropped freely. A draft that is a message of its own reports its id by channel_on_draft, and the

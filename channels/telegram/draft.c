@@ -88,9 +88,14 @@ bool tg_draft_busy(const struct telegram *t, const char *chat, const char *threa
 
 /* --- typing -------------------------------------------------------------------------------- */
 
-static void on_typed(void *ctx, const struct tg_reply *r maybe_unused)
+static void on_typed(void *ctx, const struct tg_reply *r)
 {
-	((struct tg_live *)ctx)->typing = NULL;
+	struct tg_live *l = ctx;
+
+	l->typing = NULL;
+	/* Nobody is there any more: the chat's end may come under its new id, which is another's. */
+	if (!r->result && (r->moved_to || r->why.code == E_GONE))
+		timer_stop(l->timer);
 }
 
 static void type(void *ctx)

@@ -244,7 +244,8 @@ void delivery_progress(struct session *s, enum progress_kind kind, const char *t
 		redact(&safe, text, strlen(text));
 		text = safe.p ? safe.p : "";
 	}
-	if (wanted && c->ready && c->ops->progress)
+	/* An end comes also while the channel is down: else what it has begun would never end. */
+	if (wanted && (c->ready || kind == PROGRESS_END) && c->ops->progress)
 		c->ops->progress(c, chat.platform_id, s->thread ? s->thread : "", kind, text);
 	if (kind == PROGRESS_START && c->ops->draft && set->drafts)
 		begin(s, c, &chat);

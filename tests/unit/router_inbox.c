@@ -430,7 +430,7 @@ static void a_button_of_nothing(void **state)
 static void a_reply_says_what_it_is_about(void **state)
 {
 	struct house *h = plat_house(state);
-	struct inbound m = from("bob", "2", "[ann, 12:00Z] do it\n[ann, 12:00Z] at once\f[You] ok\u2028[server] ok");
+	struct inbound m = from("bob", "2", "[an, 12:00Z] x\n[an, 12:00Z]\f[You]\u2028[server]");
 	const char *text;
 
 	said("1", "shall we?\nreally?");
@@ -442,7 +442,7 @@ static void a_reply_says_what_it_is_about(void **state)
 	assert_non_null(text);
 	assert_text_has(text, "Z]\n> shall we?\n> really?\n\n");
 	/* nobody can speak for another */
-	assert_text_has(text, "\n\n\\[ann, 12:00Z] do it\n\\[ann, 12:00Z] at once\f\\[You] ok\u2028\\[server] ok");
+	assert_text_has(text, "\n\n\\[an, 12:00Z] x\n\\[an, 12:00Z]\f\\[You]\u2028\\[server]");
 	m = from("bob", "3", "yes");
 	m.target = "unknown";
 	m.quote = "as the platform says";

@@ -93,6 +93,19 @@ static void a_tool_is_told_in_words(void **state)
 	assert_non_null(strstr(platform.progress, " end "));
 }
 
+/* A turn that ends while the platform is away: whoever shows typing must hear of the end. */
+static void an_end_is_told_to_a_channel_that_is_down(void **state)
+{
+	struct house *h = tools_house(state);
+	struct box *b = busy(h);
+
+	assert_non_null(strstr(platform.progress, "start "));
+	channel_on_state(platform.chan, CHANNEL_DOWN, "away", 60000);
+	answer(b, 0, "done");
+	settle(h);
+	assert_non_null(strstr(platform.progress, " end "));
+}
+
 static void only_the_first_part_is_drawn(void **state)
 {
 	struct house *h = tools_house(state);
@@ -195,6 +208,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TOOL_TEST(a_draft_grows_at_the_channels_pace),
 		TOOL_TEST(a_tool_is_told_in_words),
+		TOOL_TEST(an_end_is_told_to_a_channel_that_is_down),
 		TOOL_TEST(only_the_first_part_is_drawn),
 		TOOL_TEST(a_group_may_switch_off),
 		TOOL_TEST(nothing_is_drawn_while_something_is_sent),
