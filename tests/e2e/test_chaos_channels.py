@@ -24,13 +24,35 @@ CHATS = {  # channel -> chat -> how a message is addressed there
     "telegram": {"1001": {}, "1002": {}},
     "whatsapp": {"4915110000001@s.whatsapp.net": {}, "120363000000000001@g.us": {"mention": True}},
 }
-GROUPS = {f"{channel}{n}": [f"{channel}:{chat}"]
-          for channel, chats in CHATS.items() for n, chat in enumerate(chats)}
+ROOMS = 5  # more chats a platform: each takes one message of ours a second, so few would take all evening
+
+
+def more_chats(world):
+    """The chats of CHATS and some made for this test."""
+    chats = {channel: dict(some) for channel, some in CHATS.items()}
+    for room in world.slack.call("chat", kind="private", name="room", count=ROOMS)["ids"]:
+        chats["slack"][room] = {"mention": True}
+    for n in range(ROOMS):
+        user = world.telegram.call("user", name=f"Person {n}")["id"]
+        chats["telegram"].update(dict.fromkeys(
+            world.telegram.call("chat", kind="private", user=user)["ids"], {}))
+    for n in range(ROOMS):
+        chats["whatsapp"][world.whatsapp.call("user", name=f"Person {n}")["id"]] = {}
+    return chats
+
+
+def groups_of(chats):
+    """Three groups a platform; a chat in each of them in turn."""
+    groups = collections.defaultdict(list)
+    for channel, some in chats.items():
+        for n, chat in enumerate(some):
+            groups[f"{channel}{n % 3}"].append(f"{channel}:{chat}")
+    return groups
 
 
 class Chaos:
-    def __init__(self, server, world):
-        self.server, self.world = server, world
+    def __init__(self, server, world, chats):
+        self.server, self.world, self.chats = server, world, chats
         self.random = random.Random(SEED)
         self.tokens = {}  # token -> (channel, chat)
 
@@ -38,12 +60,12 @@ class Chaos:
         """Many messages at once, over all chats; in one order a platform."""
         batch = collections.defaultdict(list)
         for _ in range(count):
-            channel = self.random.choice(list(CHATS))
-            chat = self.random.choice(list(CHATS[channel]))
+            channel = self.random.choice(list(self.chats))
+            chat = self.random.choice(list(self.chats[channel]))
             token = f"tok{len(self.tokens):05d}x"
             self.tokens[token] = (channel, chat)
             batch[channel].append({"do": "message", "chat": chat, "text": f"say {token}",
-                                   **CHATS[channel][chat]})
+                                   **self.chats[channel][chat]})
         for channel, events in batch.items():
             self.world.fakes[channel].inject(*events)
 
@@ -143,9 +165,10 @@ def test_chaos_over_three_platforms(make_server, tmp_path, record_property, caps
     try:
         server = make_server(config={**world.config(), "sandbox": {"max_live": 4}}, start=False)
         server.start()
-        platforms.link(server, GROUPS, drafts="off")
+        chats = more_chats(world)
+        platforms.link(server, groups_of(chats), drafts="off")
         world.ready()
-        chaos = Chaos(server, world)
+        chaos = Chaos(server, world, chats)
         begin = time.monotonic()
         chaos.misbehave(True)
         for n in range(KILLS):
