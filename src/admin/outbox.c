@@ -18,15 +18,17 @@ static void list_row(void *ctx, const struct out_row *o)
 	static const char *const ops[] = {"text", "edit", "reaction", "file", "question"};
 	struct listing *l = ctx;
 	time_t t = (time_t)(o->made_ms / 1000);
-	char when[32];
+	char when[32], tries[32] = "";
 	struct tm tm;
 
 	gmtime_r(&t, &tm);
 	strftime(when, sizeof(when), "%Y-%m-%d %H:%MZ", &tm);
-	reply_line(l->r, "%lld  %s  %s:%s  %s %s, %lld tries%s%s%s%s%s", (long long)o->id, when,
-		   o->channel, o->chat_name, states[o->state],
-		   o->op >= 0 && (size_t)o->op < ARRAY_LEN(ops) ? ops[o->op] : "?",
-		   (long long)o->tries, o->class[0] ? ", class " : "", o->class,
+	if (o->tries)
+		snprintf(tries, sizeof(tries), ", %lld tries", (long long)o->tries);
+	reply_line(l->r, "%lld  %s  %s:%s  %s %s%s%s%s%s%s%s", (long long)o->id, when, o->channel,
+		   o->chat_name, states[o->state],
+		   o->op >= 0 && (size_t)o->op < ARRAY_LEN(ops) ? ops[o->op] : "?", tries,
+		   o->class[0] ? ", class " : "", o->class,
 		   o->again ? ", perhaps arrived once" : "", o->error[0] ? ": " : "", o->error);
 	reply_line(l->r, "    %.*s%s", (int)str_utf8_floor(o->body, strnlen(o->body, 120)), o->body,
 		   strlen(o->body) > 120 ? " ..." : "");
@@ -47,6 +49,10 @@ static void list(const struct control_opts *o, bool all, struct reply *r)
 				  : "No dead letters. (What waits: chela outbox all)");
 	else if (l.n == LIST_MAX)
 		reply_line(r, "These are the oldest %d.", LIST_MAX);
+	if (l.n && !all)
+		reply_line(
+			r,
+			"Send again: chela outbox retry ID (or all). Let go: chela outbox drop ID.");
 	reply_end(r, 0);
 }
 
