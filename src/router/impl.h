@@ -239,7 +239,10 @@ void notice_words(char *dst, size_t cap, const char *words);
 /* A one-line notice of ours to a chat. */
 void delivery_notice(struct router *r, int64_t chat_id, int64_t group_id, const char *thread,
 		     const char *fmt, ...) __attribute__((format(printf, 5, 6)));
-/* The same to the main group's newest chat; nobody hears it when there is none. */
+/* The same of what a person may bring about as often as that person likes: past a few in a minute nothing is said. */
+void notice_brief(struct router *r, int64_t chat_id, int64_t group_id, const char *thread,
+		  const char *text);
+/* A notice to the main group's newest chat; nobody hears it when there is none. */
 void notice_main(struct router *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* A message of ours became a dead letter: tells its chat (when that can be) and main, once a class and window. */
 void notice_undelivered(struct router *r, const struct chat_row *chat, int64_t group_id,

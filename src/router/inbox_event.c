@@ -169,9 +169,18 @@ static int edit_of(struct intake *in, const struct target *t, struct err *e)
 static int take_edit(struct intake *in, struct err *e)
 {
 	_cleanup_(target_free) struct target t;
+	const char *alt = in->m->sender_alt ? in->m->sender_alt : "";
+	bool own = true;
 
-	if (find_target(in, &t, e) < 0)
+	if (find_target(in, &t, e) < 0 ||
+	    (t.id && store_message_is_by(in->r->store, t.id, in->m->sender, alt, &own, e) < 0))
 		return -1;
+	/* Where messages are sealed from end to end the platform cannot see to this: whoever is in the chat may send an "edit" of anybody's. */
+	if (!own && t.dir == MSG_IN) {
+		log_warn("inbox", "an edit of somebody else's message is passed over",
+			 "channel=%s id=%lld", in->c->ops->name, (long long)t.id);
+		return put_mark(in, &t, e);
+	}
 	/* One that we never had comes with its newest text when the channel fills the gap. */
 	if (!t.id || t.dir == MSG_OUT || t.state == MSG_GONE)
 		return put_mark(in, &t, e);
@@ -248,8 +257,8 @@ static int take_press(struct intake *in, struct err *e)
 	if (find_target(in, &t, e) < 0 || put_mark(in, &t, e) < 0)
 		return -1;
 	if (!in->dup && !ask_press(in->r, in->chat.id, value, in->m->sender_name))
-		delivery_notice(in->r, in->chat.id, in->group.id, t.thread,
-				"That question is no longer open.");
+		notice_brief(in->r, in->chat.id, in->group.id, t.thread,
+			     "That question is no longer open.");
 	return 0;
 }
 

@@ -20,7 +20,7 @@ struct told {
 	struct router *r;
 	int64_t chat_id, group_id;
 	char thread[128];
-	int64_t given;			   /* notices in this window */
+	int64_t given, brief;		   /* notices in this window; brief ones */
 	int64_t held;			   /* messages that none was given for yet */
 	char why[200];			   /* of the last of those */
 	int64_t undelivered_ms[E_BUG + 1]; /* when a lost message was last told, by class */
@@ -87,6 +87,7 @@ static void window_end(void *ctx)
 {
 	struct told *t = ctx;
 
+	t->brief = 0;
 	if (t->held) {
 		tell_held(t);
 		t->given = BURST; /* and the next wait again */
@@ -187,6 +188,15 @@ void delivery_notice(struct router *r, int64_t chat_id, int64_t group_id, const 
 	/* The form, not the text: that may quote what the model's API, and so a person, said. */
 	log_info("delivery", "notice", "chat=%lld form=\"%s\"", (long long)chat_id, fmt);
 	delivery_post(r, &o);
+}
+
+void notice_brief(struct router *r, int64_t chat_id, int64_t group_id, const char *thread,
+		  const char *text)
+{
+	struct told *t = told_get(r, chat_id);
+
+	if (t->brief++ < BURST)
+		delivery_notice(r, chat_id, group_id, thread, "%s", text);
 }
 
 void notice_main(struct router *r, const char *fmt, ...)

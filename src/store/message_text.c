@@ -36,6 +36,25 @@ int store_message_author(struct store *st, int64_t id, char out[128], struct err
 	return 0;
 }
 
+int store_message_is_by(struct store *st, int64_t id, const char *person, const char *alt,
+			bool *yes, struct err *e)
+{
+	static const char sql[] =
+		"SELECT 1 FROM messages m JOIN senders s ON s.id = m.sender_id WHERE m.id = ?1"
+		" AND (s.platform_id IN (?2, ?3) OR (s.alt != '' AND s.alt IN (?2, ?3)))";
+	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
+	int rc;
+
+	if (!s)
+		return -1;
+	sqlite3_bind_int64(s, 1, id);
+	bind_text(s, 2, person);
+	bind_text(s, 3, alt);
+	rc = store_step(st, s, e);
+	*yes = rc > 0;
+	return rc < 0 ? -1 : 0;
+}
+
 int store_out_shape(struct store *st, int64_t message_id, struct out_shape *out, struct err *e)
 {
 	static const char sql[] =

@@ -180,6 +180,9 @@ int store_message_set_text(struct store *st, int64_t id, const char *text,
 			   struct err *e) must_check;
 /* The platform's id of who wrote it; "" = nobody, or not known. */
 int store_message_author(struct store *st, int64_t id, char out[128], struct err *e) must_check;
+/* Whether this person wrote it, by either identity (alt "": only one is known). */
+int store_message_is_by(struct store *st, int64_t id, const char *person, const char *alt,
+			bool *yes, struct err *e) must_check;
 /* Full-text search over one group's messages in both directions, newest first. The query is plain words (all must
  * occur; "quoted phrases" work); operators are taken as words. */
 int store_search(struct store *st, int64_t group_id, const char *query, int64_t limit, msg_fn *fn,
