@@ -9,7 +9,8 @@
 #include "base/log.h"
 #include "base/str.h"
 
-#define AT_ONCE	    8 /* fetches under way */
+#define AT_ONCE                                                                                    \
+	4 /* fetches under way of one channel: another's must not wait for those that hang, nor must its messages */
 #define EARS	    2 /* transcriptions under way: each may use a whole core */
 #define TRIES	    3
 #define FETCH_LIMIT 120000 /* ms of one try */
@@ -140,7 +141,7 @@ static void job_fetched(struct job *j, const char *mime)
 static void job_outcome(struct job *j, const char *mime, const struct err *why)
 {
 	timer_stop(j->timer);
-	j->w->a->running--;
+	(*attach_running(j))--;
 	if (why)
 		job_failed(j, why);
 	else
@@ -172,7 +173,7 @@ static void job_start(struct job *j)
 	struct err e = ERR_INIT;
 
 	j->tries++;
-	a->running++;
+	(*attach_running(j))++;
 	j->state = JOB_RUNNING;
 	if (!c->ops->fetch)
 		err_set(&e, E_INVAL, "%s brings no files", c->ops->name);
@@ -192,12 +193,22 @@ static void job_start(struct job *j)
 	job_outcome(j, NULL, &e);
 }
 
-/* The first job in this state; queued ones only of channels that are up. */
+int *attach_running(const struct job *j)
+{
+	return &j->w->a->running[j->w->chan - j->w->a->r->chans];
+}
+
+static bool may_fetch(const struct job *j)
+{
+	return j->w->chan->ready && *attach_running(j) < AT_ONCE;
+}
+
+/* The first job in this state; queued ones only of channels that are up and have hands free. */
 static struct job *next_job(struct attach *a, enum job_state state)
 {
 	for (struct waiter *w = a->list; w; w = w->next) {
 		for (struct job *j = w->jobs; j; j = j->next) {
-			if (j->state == state && (state != JOB_QUEUED || w->chan->ready))
+			if (j->state == state && (state != JOB_QUEUED || may_fetch(j)))
 				return j;
 		}
 	}
@@ -212,7 +223,7 @@ void attach_run(void *ctx)
 	a->armed = false;
 	while (!a->r->fatal && a->hearing < EARS && (j = next_job(a, JOB_SPOKEN)))
 		job_hear(j);
-	while (!a->r->fatal && a->running < AT_ONCE && (j = next_job(a, JOB_QUEUED)))
+	while (!a->r->fatal && (j = next_job(a, JOB_QUEUED)))
 		job_start(j);
 }
 

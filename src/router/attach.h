@@ -41,13 +41,16 @@ struct attach {
 	struct router *r;
 	struct files_settings set;
 	struct waiter *list, **tail;
-	int running, hearing;
+	int running[CHANNELS_MAX]; /* by the channel's place in router.chans */
+	int hearing;
 	bool armed;
 };
 
 /* attach.c: starts what can be started. */
 void attach_run(void *ctx);
-/* The same, soon. */
+/* How many fetches of the job's channel are under way. */
+int *attach_running(const struct job *j);
+/* The same as attach_run, soon. */
 void attach_arm(struct attach *a);
 /* The last thing that happens to a job; its waiter may be gone after it. */
 void attach_job_done(struct job *j, enum file_state state, const char *note);

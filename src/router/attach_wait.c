@@ -300,7 +300,7 @@ int attach_forget(struct router *r, const struct group_row *g, int64_t message_i
 		struct channel *c = j->w->chan;
 
 		if (j->state == JOB_RUNNING) {
-			r->attach->running--;
+			(*attach_running(j))--;
 			if (c->ops->fetch_cancel)
 				c->ops->fetch_cancel(c, j->f.id);
 		} else if (j->state == JOB_HEARING) {
