@@ -113,10 +113,12 @@ static void read_args(struct parcel *p, const cJSON *args)
 	p->o.buttons = p->buttons;
 }
 
-/* A text takes the place of the draft that shows its beginning. */
+/* A text takes the place of the draft that shows its beginning; so does a notice of why no more comes, but not one that comes by the way. */
 static int find_draft(struct lane *l, const struct out_row *row, struct parcel *p, struct err *e)
 {
 	if (!l->chan->ops->draft || row->op != OUTBOUND_TEXT || row->part || row->kind == OUT_TOOL)
+		return 0;
+	if (row->kind == OUT_NOTICE && progress_runs(l->r, l->chat_id, row->thread))
 		return 0;
 	if (store_draft_get(l->r->store, l->chat_id, row->thread, p->draft, e) < 0)
 		return -1;

@@ -263,6 +263,8 @@ void delivery_progress(struct session *s, enum progress_kind kind, const char *t
 void progress_answered(struct session *s);
 /* A draft stands in the chat that no answer has replaced yet. */
 bool progress_stands(struct session *s);
+/* A turn runs there, and its answer is drawn as it grows. */
+bool progress_runs(const struct router *r, int64_t chat_id, const char *thread);
 /* The up-call of channels. */
 void progress_drafted(void *up, struct channel *c, const char *chat, const char *thread,
 		      const char *id);

@@ -269,6 +269,15 @@ bool progress_stands(struct session *s)
 	return id[0];
 }
 
+bool progress_runs(const struct router *r, int64_t chat_id, const char *thread)
+{
+	for (const struct progress *p = r->drawings; p; p = p->next) {
+		if (p->active && p->chat.id == chat_id && streq(p->thread, thread))
+			return true;
+	}
+	return false;
+}
+
 void progress_drafted(void *up, struct channel *c, const char *chat, const char *thread,
 		      const char *id)
 {

@@ -93,6 +93,27 @@ static void a_tool_is_told_in_words(void **state)
 	assert_non_null(strstr(platform.progress, " end "));
 }
 
+/* Somebody presses an old button while the answer grows: the draft is the answer's. */
+static void a_notice_by_the_way_leaves_the_draft(void **state)
+{
+	struct house *h = tools_house(state);
+	struct box *b = busy(h);
+	struct err e = ERR_INIT;
+	struct chat_row room;
+
+	assert_ok(store_chat_find(h->st, "plat", "room", &room, &e), &e);
+	agent_text(b, "the beginning");
+	await(h, &platform.n_drafts, 1);
+	channel_on_draft(platform.chan, "room", "", "d1");
+	delivery_notice(h->router, room.id, room.group_id, "", "by the way");
+	await(h, &platform.n, 1);
+	assert_string_equal(platform.sent[0].body, "by the way");
+	assert_string_equal(platform.sent[0].target, "");
+	answer(b, 0, "the beginning and the end");
+	await(h, &platform.n, 2);
+	assert_string_equal(platform.sent[1].target, "d1");
+}
+
 /* A turn that ends while the platform is away: whoever shows typing must hear of the end. */
 static void an_end_is_told_to_a_channel_that_is_down(void **state)
 {
@@ -209,6 +230,7 @@ int main(void)
 		TOOL_TEST(a_draft_grows_at_the_channels_pace),
 		TOOL_TEST(a_tool_is_told_in_words),
 		TOOL_TEST(an_end_is_told_to_a_channel_that_is_down),
+		TOOL_TEST(a_notice_by_the_way_leaves_the_draft),
 		TOOL_TEST(only_the_first_part_is_drawn),
 		TOOL_TEST(a_group_may_switch_off),
 		TOOL_TEST(nothing_is_drawn_while_something_is_sent),
