@@ -9,15 +9,37 @@
 #include <sys/random.h>
 #include "base/str.h"
 #include "base/yaml.h"
+#include "policy/config.h"
+
+/* The token goes over it, so it is encrypted wherever it leaves this machine. */
+static int check_url(const char *url, struct err *e)
+{
+	bool tls = str_starts(url, "wss://");
+	_cleanup_free_ char *https = xasprintf("https://%s", url + (tls ? 6 : 5));
+	_cleanup_free_ char *http = xasprintf("http://%s", url + (tls ? 6 : 5));
+	struct err unused = ERR_INIT;
+
+	if (config_check_base_url(https, e) < 0)
+		return -1;
+	if (!tls && config_check_base_url(http, &unused) < 0)
+		return err_set(e, E_INVAL,
+			       "plain ws:// would send the bridge's token unencrypted; use wss:// "
+			       "(ws:// is only for 127.0.0.1, [::1] and localhost)");
+	return 0;
+}
 
 static int check_bridge(struct whatsapp *w, struct yaml_node *section, const char *bridge,
 			struct err *e)
 {
+	struct err why = ERR_INIT;
+
 	w->local = streq(bridge, "local");
 	if (!w->local && !str_starts(bridge, "ws://") && !str_starts(bridge, "wss://"))
 		return yaml_fail(
 			yaml_at(section, "bridge"), e,
 			"must be \"local\", ws://127.0.0.1:PORT/ or wss://HOST/ (\"\" = off)");
+	if (!w->local && check_url(bridge, &why) < 0)
+		return yaml_fail(yaml_at(section, "bridge"), e, "%s", why.msg);
 	if (w->ca_file[0] && !str_starts(bridge, "wss://"))
 		return yaml_fail(yaml_at(section, "ca_file"), e,
 				 "has no effect without a wss:// bridge; remove it");

@@ -300,6 +300,12 @@ WRONG = {
     "http": (telegram_of("tg", api_url="http://example.org"), "channels.telegram.api_url", "https://"),
     "ca": (slack_of("app", "bot", ca_file="none.pem"), "channels.slack.ca_file", "none.pem"),
     "bridge": ({"whatsapp": {"bridge": "loacl"}}, "channels.whatsapp.bridge", '"local"'),
+    **{f"plain {host}": ({"whatsapp": {"bridge": f"ws://{host}/"}}, "channels.whatsapp.bridge",
+                         "unencrypted", "use wss://", "127.0.0.1")
+       for host in ("example.org:3010", "127.0.0.1.example.org", "192.0.2.1:3010", "[2001:db8::1]:3010")},
+    "bridge's user": ({"whatsapp": {"bridge": "ws://127.0.0.1:3010@example.org/"}},
+                      "channels.whatsapp.bridge", "no user name"),
+    "bridge's host": ({"whatsapp": {"bridge": "wss:///"}}, "channels.whatsapp.bridge", "no host name"),
 }
 
 

@@ -358,9 +358,18 @@ static void settings(void **state maybe_unused)
 {
 	static const char *const bad[][2] = {
 		{"bridge: remote", "c.yaml:1: bridge: must be"},
+		{"bridge: ws://example.org:3010", "c.yaml:1: bridge: plain ws:// would send"},
+		{"bridge: ws://localhost.example.org/", "use wss://"},
+		{"bridge: ws://127.0.0.1:1@example.org/", "no user name"},
 		{"bridge: local\nca_file: a.pem", "ca_file: has no effect"},
 		{"bridge: local\nnode: \"\"", "node: must name"},
 		{"bridge: local\ntokenfile: x", "token_file"},
+	};
+	static const char *const good[] = {
+		"bridge: ws://127.0.0.1:3010",
+		"bridge: ws://LOCALHOST:3010/",
+		"bridge: ws://[::1]:3010/",
+		"bridge: wss://example.org:3010/",
 	};
 	struct err e = ERR_INIT;
 	struct channel c = {.ops = &whatsapp_ops};
@@ -380,6 +389,12 @@ static void settings(void **state maybe_unused)
 	assert_string_equal(w->url, "wss://h/");
 	assert_string_equal(w->ca_file, "/home/x/ca.pem");
 	whatsapp_ops.close(&c);
+	for (size_t i = 0; i < ARRAY_LEN(good); i++) {
+		assert_ok(configure(good[i], &c.priv, &e), &e);
+		w = c.priv;
+		assert_string_equal(w->url, good[i] + strlen("bridge: "));
+		whatsapp_ops.close(&c);
+	}
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		assert_err(configure(bad[i][0], &c.priv, &e), &e, E_INVAL, bad[i][1]);
 		if (c.priv)
