@@ -12,21 +12,39 @@
 
 #define LINE_MAX_BYTES 4096
 
+/* PROTOCOL.md, section 1: what a status of its own means, and whether a person has to act. */
+static const struct {
+	int status;
+	enum channel_state st;
+	const char *words;
+} ends[] = {
+	{2, CHANNEL_STUCK, "the bridge ended (status 2: wrong settings); its log says why"},
+	{3, CHANNEL_DOWN,
+	 "the bridge ended (status 3: another bridge uses channels.whatsapp.auth_dir)"},
+	{4, CHANNEL_STUCK, "the bridge's packages are missing; run: make bridge"},
+	{5, CHANNEL_STUCK,
+	 "channels.whatsapp.node is a Node.js that is too old, the bridge needs 20; run: make "
+	 "bridge, and set it to what that names"},
+};
+
 static void on_child_exit(void *ctx, int code, int signo)
 {
 	struct whatsapp *w = ctx;
 	char reason[200];
 
 	wa_bridge_stop(w);
+	for (size_t i = 0; !signo && i < ARRAY_LEN(ends); i++) {
+		if (ends[i].status == code) {
+			wa_lost(w, ends[i].st, ends[i].words, 0);
+			return;
+		}
+	}
 	if (signo)
 		snprintf(reason, sizeof(reason), "the bridge was ended by signal %d", signo);
 	else
-		snprintf(reason, sizeof(reason), "the bridge ended (status %d%s); its log says why",
-			 code,
-			 code == 2   ? ": wrong settings"
-			 : code == 3 ? ": another bridge uses channels.whatsapp.auth_dir"
-				     : "");
-	wa_lost(w, !signo && code == 2 ? CHANNEL_STUCK : CHANNEL_DOWN, reason, 0);
+		snprintf(reason, sizeof(reason), "the bridge ended (status %d); its log says why",
+			 code);
+	wa_lost(w, CHANNEL_DOWN, reason, 0);
 }
 
 static void take_line(struct whatsapp *w)

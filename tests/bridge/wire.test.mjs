@@ -176,8 +176,25 @@ test('without its packages the bridge says what to do', async (t) => {
 	p.stderr.on('data', (d) => {
 		said += d;
 	});
-	assert.equal(await within(new Promise((resolve) => p.on('close', resolve)), 'the end'), 2);
+	assert.equal(await within(new Promise((resolve) => p.on('close', resolve)), 'the end'), 4);
 	assert.match(said, /make bridge/);
+});
+
+test('a Node.js that is too old is told what to do', async (t) => {
+	const dir = fs.mkdtempSync('/tmp/chela-wa-o-');
+	t.after(() => fs.rmSync(dir, { recursive: true }));
+	const old = path.join(dir, 'old.cjs');
+	fs.writeFileSync(
+		old,
+		"Object.defineProperty(process, 'versions', { value: { node: '18.19.0' } });",
+	);
+	const p = spawn(process.execPath, ['-r', old, path.join(BRIDGE, 'bridge.mjs'), '--dir', dir]);
+	let said = '';
+	p.stderr.on('data', (d) => {
+		said += d;
+	});
+	assert.equal(await within(new Promise((resolve) => p.on('close', resolve)), 'the end'), 5);
+	assert.match(said, /too old.*make bridge/);
 });
 
 test('kill -9 of the parent takes the bridge along', async (t) => {

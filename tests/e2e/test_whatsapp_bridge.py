@@ -7,6 +7,8 @@ together, with their deaths.
 import hashlib
 import os
 import pathlib
+import re
+import shutil
 import subprocess
 import sys
 
@@ -137,3 +139,38 @@ def test_logged_out_is_told_with_the_fix(house):
     mark = console.bus.mark()
     house.wa.lose(401)
     assert "logged out" in console.wait_message("chela whatsapp link", 30, mark)["text"]
+
+
+def without_packages(folder, node):
+    """A program that runs the bridge from a copy without its packages."""
+    (folder / "bridge").mkdir()
+    for f in bridge_node.BRIDGE.glob("*.mjs"):
+        shutil.copy(f, folder / "bridge")
+    return f'shift; exec {node} {folder}/bridge/bridge.mjs "$@"'
+
+
+def of_yesterday(folder, node):
+    (folder / "old.cjs").write_text(
+        "Object.defineProperty(process, 'versions', {value: {node: '18.19.0'}});\n", "utf-8")
+    return f'exec {node} -r {folder}/old.cjs "$@"'
+
+
+@pytest.mark.parametrize("program, reason", [
+    (without_packages, r"the bridge's packages are missing; run: make bridge"),
+    (of_yesterday, r"channels\.whatsapp\.node is a Node\.js that is too old.*run: make bridge.*"),
+])
+def test_a_bridge_that_cannot_run_is_told_with_the_fix(sandboxes, tmp_path, program, reason):
+    node = tmp_path / "node"
+    node.write_text(f"#!/bin/sh\n{program(tmp_path, bridge_node.node())}\n", "utf-8")
+    node.chmod(0o755)
+    server = servers.Server(tmp_path / "home", {"channels": {"whatsapp": {
+        "bridge": "local", "node": str(node)}}}, {"runtime": "runc"})
+    try:
+        server.start()
+        server.wait_log(r'comp=channel msg="?stuck"? name=whatsapp')
+        listed = server.cli("channels").stdout
+        assert re.search(rf"^whatsapp +stuck.*: {reason}", listed, re.M), listed
+        done = server.cli("whatsapp", "link")
+        assert done.returncode == 1 and re.fullmatch(rf"chela: {reason}\n", done.stderr), done
+    finally:
+        server.close()

@@ -167,4 +167,4 @@ process.on('unhandledRejection', (e) =>
 process.on('uncaughtException', (e) =>
 	end(1, `uncaught: ${e?.stack?.split('\n').slice(0, 3).join(' ') ?? e}`),
 );
-main().catch((e) => end(1, e.message));
+main().catch((e) => end(e.code === 'ERR_MODULE_NOT_FOUND' ? 4 : 1, e.message));
