@@ -117,6 +117,7 @@ static struct proc *spawn(struct whatsapp *w, const char *script, int in, int ou
 	char *env[ARRAY_LEN(passed) + 3] = {0};
 	struct proc_spec s = {
 		.argv = argv, .env = (const char *const *)env, .fds = {in, out, 2}, .gentle = true};
+	struct err why = ERR_INIT;
 	struct proc *p;
 	size_t n = 0;
 
@@ -124,10 +125,17 @@ static struct proc *spawn(struct whatsapp *w, const char *script, int in, int ou
 		add_env(env, &n, passed[i], getenv(passed[i]));
 	add_env(env, &n, "LANG", "C.UTF-8");
 	add_env(env, &n, "CHELA_WA_TOKEN", w->token.value);
-	p = proc_spawn(w->c->loop, "whatsapp bridge", &s, on_child_exit, w, e);
+	p = proc_spawn(w->c->loop, "whatsapp bridge", &s, on_child_exit, w, &why);
 	explicit_bzero(env[n - 1], strlen(env[n - 1]));
 	while (n)
 		free(env[--n]);
+	if (!p && str_starts(why.msg, "cannot start ")) /* not "cannot fork" */
+		err_set(e, why.code,
+			"channels.whatsapp.node: %.160s; set it to Node.js 20 or newer (make "
+			"bridge)",
+			why.msg);
+	else if (!p)
+		*e = why;
 	return p;
 }
 

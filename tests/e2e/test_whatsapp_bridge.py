@@ -155,14 +155,21 @@ def of_yesterday(folder, node):
     return f'exec {node} -r {folder}/old.cjs "$@"'
 
 
+def absent(folder, node):
+    return None
+
+
 @pytest.mark.parametrize("program, reason", [
+    (absent, r"channels\.whatsapp\.node: cannot start /.*/node: .*; set it to Node\.js 20 or newer.*"),
     (without_packages, r"the bridge's packages are missing; run: make bridge"),
     (of_yesterday, r"channels\.whatsapp\.node is a Node\.js that is too old.*run: make bridge.*"),
 ])
 def test_a_bridge_that_cannot_run_is_told_with_the_fix(sandboxes, tmp_path, program, reason):
     node = tmp_path / "node"
-    node.write_text(f"#!/bin/sh\n{program(tmp_path, bridge_node.node())}\n", "utf-8")
-    node.chmod(0o755)
+    script = program(tmp_path, bridge_node.node())
+    if script:
+        node.write_text(f"#!/bin/sh\n{script}\n", "utf-8")
+        node.chmod(0o755)
     server = servers.Server(tmp_path / "home", {"channels": {"whatsapp": {
         "bridge": "local", "node": str(node)}}}, {"runtime": "runc"})
     try:
