@@ -11,7 +11,7 @@
  *   !slow MS N         N chunks of text, MS milliseconds apart (when streaming)
  *   anything else      "echo: " and the line
  *
- * A header "[sender 12:03] " before a line is left out. After a tool, the answer is "result: "
+ * A header "[sender 12:03] " before a line is left out, and lines that quote ("> "). After a tool, the answer is "result: "
  * and what the tool gave. The first answer of a conversation also says that this is the demo
  * model, and how to get the real one. Small helper requests (one token, or the small model) get a
  * short fixed answer.
@@ -150,7 +150,9 @@ static void answer_line(struct demo_plan *p, const cJSON *req, const char *s, si
 	char *text = line;
 	char *close = line[0] == '[' ? strstr(line, "] ") : NULL;
 
-	if (str_starts(line, INTERRUPTED))
+	/* What is quoted was said before; a header above a quote stands alone. */
+	if (str_starts(line, INTERRUPTED) || str_starts(line, "> ") ||
+	    (line[0] == '[' && n <= 80 && n > 2 && streq(line + n - 2, "Z]")))
 		return;
 	if (close && close - line <= 80)
 		text = close + 2;

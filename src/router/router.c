@@ -183,12 +183,16 @@ struct router *router_new(const struct router_opts *o, struct err *e)
 	if (store_group_ensure(r->store, "main", true, &main_group, e) < 0 ||
 	    spool_open(r, e) < 0 || inbox_open(r, e) < 0 || links_open(r, e) < 0 ||
 	    recover(r, e) < 0 || notice_recover(r, e) < 0 ||
-	    store_out_chats(r->store, kick_chat, r, e) < 0 || wake_all(r, e) < 0 ||
-	    store_commit(r->store, e) < 0) {
+	    store_out_chats(r->store, kick_chat, r, e) < 0 || wake_all(r, e) < 0) {
 		router_free(r);
 		return NULL;
 	}
+	/* Before the commit: what it lets go to a channel that is ready at once need not wait for the loop's first event. */
 	links_connect(r);
+	if (store_commit(r->store, e) < 0) {
+		router_free(r);
+		return NULL;
+	}
 	return r;
 }
 

@@ -222,14 +222,14 @@ static void on_result(struct session *s, const struct agent_event *ev)
 
 static void on_lifecycle(struct session *s, const struct agent_event *ev)
 {
-	bool back = false;
+	bool back = false, begun = false;
 
 	for (struct lease *l = s->leases, *next; l; l = next) {
 		next = l->next;
 		if (!streq(l->uuid, ev->uuid))
 			continue;
 		if (ev->kind == AGENT_STARTED) {
-			l->started = true;
+			begun = l->started = true;
 		} else if (ev->kind == AGENT_CANCELLED && s->stop_asked) {
 			tell_stopped(s);
 			end_lease(s, l, true);
@@ -242,6 +242,9 @@ static void on_lifecycle(struct session *s, const struct agent_event *ev)
 			return;
 		}
 	}
+	/* It took the next one up before it could be told to leave that. */
+	if (begun && s->stop_asked)
+		turn_control(s, "interrupt", NULL);
 	s->given_back += back;
 	close_if_done(s);
 }

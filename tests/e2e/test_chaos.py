@@ -139,7 +139,9 @@ class Chaos:
 
     def check(self):
         server, chat = self.server, self.chat
-        chat.sync()  # the receipts of what was shown last are in by then
+        # The receipts of what was shown last come in the turn of the first answer; the second is a turn later: durable.
+        chat.sync()
+        chat.sync()
         rows = dict(server.rows("SELECT platform_id, state FROM messages WHERE dir = 0"))
         assert set(rows) == set(self.tokens.values())
         assert set(rows.values()) <= {3, 4}, collections.Counter(rows.values())

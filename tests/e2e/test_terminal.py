@@ -75,7 +75,7 @@ def test_tool_use_is_shown(open_terminal):
     t = open_terminal()
     t.prompt()
     t.line("!bash echo from the tool")
-    t.expect("Bash")
+    t.expect("Runs: echo from the tool")
     t.expect("result: from the tool")
 
 

@@ -195,6 +195,37 @@ static void a_stop_at_once_comes_after_the_line(void **state)
 	assert_string_equal(b->lines[2].control, "interrupt");
 }
 
+/* The agent has turned to the follow-up before it hears that this is not wanted either. */
+static void a_stop_also_ends_what_begins_after_it(void **state)
+{
+	struct house *h = house_main(state);
+	struct box *b;
+
+	say(h, "main", "a", "long work");
+	await(h, &h->n_lines, 1);
+	b = h->boxes[0];
+	lifecycle(b, b->lines[0].uuid, "started");
+	say(h, "main", "b", "later");
+	await(h, &h->n_lines, 2);
+	channel_on_stop(h->console, "main", "");
+	await(h, &h->n_lines, 3);
+	agent_says(b,
+		   "{\"type\":\"result\",\"subtype\":\"error_during_execution\",\"is_error\":true,"
+		   "\"terminal_reason\":\"aborted_streaming\"}");
+	await(h, &h->n_failed_msgs, 1);
+	lifecycle(b, b->lines[1].uuid, "started");
+	await(h, &h->n_lines, 4);
+	assert_string_equal(b->lines[3].control, "interrupt");
+	agent_says(b,
+		   "{\"type\":\"result\",\"subtype\":\"error_during_execution\",\"is_error\":true,"
+		   "\"terminal_reason\":\"aborted_streaming\"}");
+	await(h, &h->n_failed_msgs, 2);
+	await(h, &h->n_notices, 1);
+	settle(h);
+	assert_int_equal(h->n_notices, 1);
+	assert_int_equal(h->n_said, 0);
+}
+
 static void bad_lines_are_skipped(void **state)
 {
 	struct house *h = house_main(state);
@@ -328,6 +359,7 @@ int main(void)
 		TEST(a_swallowed_line_is_handed_in_again),
 		TEST(an_error_result_is_told_once),
 		TEST(a_stop_interrupts_and_says_so),
+		TEST(a_stop_also_ends_what_begins_after_it),
 		TEST(a_stop_at_once_comes_after_the_line),
 		TEST(bad_lines_are_skipped),
 		TEST(bad_lines_do_not_fill_the_log),
