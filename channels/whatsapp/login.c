@@ -58,7 +58,8 @@ static void look(struct wa_link *l)
 	} else if (!l->begun) {
 		return;
 	} else if (s->session == WA_UNLINKED) {
-		err_set(&e, E_TEMP, "nobody scanned it in time; try again: chela whatsapp link");
+		err_set(&e, E_TEMP, "not linked: %s; try again: chela whatsapp link",
+			s->text[0] ? s->text : "the bridge does not say why");
 		link_end(l, &e);
 	} else if (s->session == WA_LOGGED_OUT || s->session == WA_FORBIDDEN) {
 		wa_channel_state(s, words, sizeof(words));

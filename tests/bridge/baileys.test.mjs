@@ -187,3 +187,22 @@ test('the lock file names no place', () => {
 	assert.ok(!text.includes('"resolved"'));
 	assert.ok(!/git(\+|:)/.test(text));
 });
+
+test('without a network: 408, and words that tell it from a code that nobody scanned', async () => {
+	const server = new WebSocketServer({ host: '127.0.0.1', port: 0 });
+	await new Promise((resolve) => server.on('listening', resolve));
+	const { port } = server.address();
+	await new Promise((resolve) => server.close(resolve));
+	const sock = socket.open({
+		auth: { creds: baileys.initAuthCreds(), keys: { get: async () => ({}), set: async () => {} } },
+		contentOf: () => undefined,
+		groupOf: () => undefined,
+		url: `ws://127.0.0.1:${port}/`,
+	});
+	const closed = new Promise((resolve) =>
+		sock.ev.on('connection.update', (u) => u.connection === 'close' && resolve(u)),
+	);
+	const { error } = (await within(closed, 'the end')).lastDisconnect;
+	assert.equal(error.output.statusCode, 408);
+	assert.match(error.message, /^WebSocket Error \(.*ECONNREFUSED.*\)$/);
+});

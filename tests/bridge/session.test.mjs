@@ -154,6 +154,30 @@ test('link by pairing code; nobody types it; a refusal', async (t) => {
 	assert.equal(c.inbox.items.filter((f) => f.event?.type === 'qr').length, 0);
 });
 
+test('why a link came to nothing: no network, or nobody scanned', async (t) => {
+	const r = await rig(t, { linked: false });
+	const c = await r.join();
+	const lost = 'no connection to WhatsApp: getaddrinfo ENOTFOUND web.whatsapp.net';
+	for (const [shown, code, words, told] of [
+		[false, 408, 'WebSocket Error (getaddrinfo ENOTFOUND web.whatsapp.net)', lost],
+		[true, 408, 'WebSocket Error (getaddrinfo ENOTFOUND web.whatsapp.net)', lost],
+		[false, 500, 'WebSocket Error (bad cert)', 'no connection to WhatsApp: bad cert'],
+		[false, 408, 'WebSocket Error ()', 'no connection to WhatsApp'],
+		[true, 408, 'Connection was lost', 'no connection to WhatsApp: Connection was lost'],
+		[true, 408, 'QR refs attempts ended', 'nobody scanned it in time'],
+		[true, 403, 'x', 'WhatsApp refuses this account'],
+	]) {
+		await c.ask('link');
+		await r.wa.sockets.take();
+		if (shown) {
+			r.wa.emit('connection.update', { qr: '2@x' });
+			await c.event('qr');
+		}
+		r.wa.close(code, words);
+		assert.equal((await c.state('unlinked')).text, told);
+	}
+});
+
 test('logout deletes the keys; force links another account', async (t) => {
 	const r = await rig(t);
 	const c = await r.join();

@@ -357,11 +357,20 @@ static void linking(void **state)
 	wa_link_cancel(&w.c);
 	order(&w, "state", "{'state':'up'}");
 	assert_int_equal(w.n_ends, 2);
-	/* while the bridge is away, the connection is made for it; what breaks ends it */
+	/* it comes to nothing: what the bridge says is what the person is told */
 	order(&w, "state", "{'state':'unlinked'}");
+	buf_reset(&w.heard);
+	assert_ok(wa_link_start(&w.c, "", false, &link_events, &w, &e), &e);
+	await(&w, &w.n_lines, 11);
+	order(&w, "state", "{'state':'unlinked','text':'no connection to WhatsApp: x'}");
+	await(&w, &w.n_ends, 3);
+	assert_non_null(strstr(w.heard.p,
+			       "end not linked: no connection to WhatsApp: x; try again: "
+			       "chela whatsapp link\n"));
+	/* while the bridge is away, the connection is made for it; what breaks ends it */
 	assert_ok(wa_link_start(&w.c, "", false, &link_events, &w, &e), &e);
 	order(&w, "wire", "{'do':'drop'}");
-	await(&w, &w.n_ends, 3);
+	await(&w, &w.n_ends, 4);
 	close_world(&w);
 }
 

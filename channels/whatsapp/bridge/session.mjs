@@ -25,6 +25,17 @@ const STABLE_MS = 30_000;
 const WATCH_MS = 90_000;
 const BAD_SESSIONS = 5;
 
+// 408 is both: the codes were shown and nobody took one, or there was no network to get one by.
+function whyNotLinked({ phone, n }, code, text, words = '') {
+	const failed = words.match(/^WebSocket Error \((.*)\)$/);
+	if (failed || (code === 408 && (!n || words === 'Connection was lost'))) {
+		const why = failed ? failed[1].replace(/^undefined$/, '') : words;
+		return `no connection to WhatsApp${why && ': '}${why}`;
+	}
+	if (code !== 408) return text;
+	return phone ? 'nobody typed the code in time' : 'nobody scanned it in time';
+}
+
 export class Session {
 	// parts: {keys, socket, people, recent, sent, spool, media}; tell(event): an event that is not
 	// kept; speed: divides all waits (tests).
@@ -207,7 +218,7 @@ export class Session {
 		if (Date.now() - (this.upSince ?? Date.now()) > STABLE_MS / this.speed) this.tries = 0;
 		this.upSince = undefined;
 		if (code === 500) this.badSessions++;
-		if (linking) return this.notLinked(code === 408 ? 'no scan in time' : text, code);
+		if (linking) return this.notLinked(whyNotLinked(linking, code, text, words), code);
 		if (code === 401 || this.badSessions >= BAD_SESSIONS) {
 			this.keys.setAside();
 			this.badSessions = 0;
