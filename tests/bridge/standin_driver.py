@@ -143,9 +143,9 @@ class WhatsApp:
         self.say({"mark": mark})
         self.wait(lambda: self.heard >= mark, "the bridge's ear", 15)
 
-    def lose(self, code):
+    def lose(self, code, words="closed"):
         self.emit("connection.update", {"connection": "close", "lastDisconnect": {
-            "error": {"statusCode": code}}})
+            "error": {"statusCode": code, "message": words}}})
 
     def stop(self):
         self.listener.close()

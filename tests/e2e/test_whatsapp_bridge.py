@@ -60,11 +60,26 @@ def house(sandboxes, tmp_path_factory):
             h.wa.stop()
 
 
-def test_link_by_qr(house):
+def begin_link(house):
+    opened = len(house.wa.opened)
     p = subprocess.Popen([servers.BINARY, "--home", str(house.server.home), "whatsapp", "link"],
                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                          env=servers.environment())
-    house.wa.wait(lambda: house.wa.opened, "the socket")
+    house.wa.wait(lambda: len(house.wa.opened) > opened, "the socket")
+    return p
+
+
+def test_link_without_a_network(house):
+    p = begin_link(house)
+    house.wa.lose(408, "WebSocket Error (getaddrinfo ENOTFOUND web.whatsapp.net)")
+    said, _ = p.communicate(timeout=30)
+    assert p.returncode == 1
+    assert said == ("chela: not linked: no connection to WhatsApp: getaddrinfo ENOTFOUND web.whatsapp.net; "
+                    "try again: chela whatsapp link\n")
+
+
+def test_link_by_qr(house):
+    p = begin_link(house)
     house.wa.emit("connection.update", {"qr": "2@something/to,scan"})
     seen = ""
     while "▄▄▄▄▄" not in seen:
