@@ -109,6 +109,7 @@ static void end_finish(struct ws_client *c)
 	while (c->dooms)
 		ws_lws_forget(c, c->dooms->id);
 	timer_free(c->reaper);
+	SSL_CTX_free(c->ssl);
 	free(c->ca_file);
 	loop_free_later(c->loop, c);
 }

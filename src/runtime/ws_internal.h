@@ -25,6 +25,7 @@ struct ws_client {
 	struct loop *loop;
 	char *ca_file;
 	struct lws_context *plain, *tls; /* made when first needed */
+	struct ssl_ctx_st *ssl;		 /* of tls */
 	struct ws *first;
 	struct ws_doom *dooms;
 	struct timer *reaper; /* ends the doomed, and at last the contexts */

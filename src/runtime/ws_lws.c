@@ -205,6 +205,21 @@ static void trust(SSL_CTX *ctx)
 		log_error("ws", "cannot use the system's CAs", "folder=%s", CA_FOLDER);
 }
 
+/* What the library would keep for itself it leaks when it lives in two contexts: it finds it by an index that the second one replaces. */
+static SSL_CTX *ssl_new(const struct ws_client *c)
+{
+	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+
+	if (!ctx)
+		return NULL;
+	SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+				      SSL_MODE_RELEASE_BUFFERS);
+	trust(ctx);
+	if (c->ca_file && !SSL_CTX_load_verify_file(ctx, c->ca_file))
+		log_error("ws", "cannot use the CA file", "file=%s", c->ca_file);
+	return ctx;
+}
+
 static int on_lws(struct lws *wsi, enum lws_callback_reasons why, void *user, void *in, size_t n)
 {
 	struct ws_client *c;
@@ -213,9 +228,6 @@ static int on_lws(struct lws *wsi, enum lws_callback_reasons why, void *user, vo
 	int rc;
 
 	switch (why) {
-	case LWS_CALLBACK_OPENSSL_LOAD_EXTRA_CLIENT_VERIFY_CERTS:
-		trust(user);
-		return 0;
 	case LWS_CALLBACK_OPENSSL_PERFORM_SERVER_CERT_VERIFICATION: /* n: the verdict so far */
 		c = lws_context_user(lws_get_context(wsi));
 		w = find(c, (uintptr_t)lws_wsi_user(wsi));
@@ -274,8 +286,7 @@ static struct lws_context *context_new(struct ws_client *c, bool tls)
 		.pt_serv_buf_size = 4096,
 		.timeout_secs = 60,	  /* ours come first */
 		.http_proxy_address = "", /* else it reads the environment */
-		/* With no file named it would look into a relative folder, whatever that is. */
-		.client_ssl_ca_filepath = c->ca_file ? c->ca_file : "/dev/null",
+		.provided_client_ssl_ctx = tls ? (c->ssl = ssl_new(c)) : NULL,
 		.options = LWS_SERVER_OPTION_LIBUV | LWS_SERVER_OPTION_SKIP_SERVER_CANONICAL_NAME |
 			   LWS_SERVER_OPTION_DISABLE_OS_CA_CERTS | /* see trust */
 			   (tls ? LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT : 0),
