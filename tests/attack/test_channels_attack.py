@@ -11,14 +11,10 @@ import time
 import platforms
 import pytest
 from attacker import SANITIZED
+from platforms import FROM_BOT, newest
 
 GENERAL, ALICE, CAROL, DAVE = "C00GENERAL", "D0000ALICE", "1001", "1002"
 GROUPS = {"family": [f"slack:{GENERAL}", f"slack:{ALICE}", f"telegram:{CAROL}"]}
-FROM_BOT = {"from": "bot"}
-
-
-def newest(fake, chat):
-    return max([m["n"] for m in fake.messages(chat=chat)] or [0])
 
 
 class House:

@@ -84,3 +84,18 @@ def link(server, groups, **settings):
         for key, value in settings.items():
             done = server.cli("groups", "set", name, key, value)
             assert done.returncode == 0, done.stderr
+
+
+FROM_BOT = {"from": "bot"}
+
+
+def newest(fake, chat):
+    """The number of the newest message of a chat; 0 when there is none."""
+    return max([m["n"] for m in fake.messages(chat=chat)] or [0])
+
+
+def answer(fake, chat, text, wait, **more):
+    """Says something and waits for the bot's message that shows `wait`; gives (id of what was said, that message)."""
+    mark = newest(fake, chat)
+    ids = fake.inject(do="message", chat=chat, text=text, **more)
+    return ids[0], fake.wait(chat=chat, since=mark, plain=wait, timeout=60, **FROM_BOT)[0]

@@ -9,6 +9,7 @@ import re
 
 import platforms
 import pytest
+from platforms import newest
 
 ALICE, BOB = "1001", "1002"
 FAMILY, WORK, PROJECT = "-2001", "-1003001", "-1003002"
@@ -50,10 +51,6 @@ def cli(server, *words, status=0):
     done = server.cli(*words)
     assert done.returncode == status, (words, done.stdout, done.stderr)
     return done.stdout + done.stderr
-
-
-def newest(telegram, chat):
-    return max([m["n"] for m in telegram.messages(chat=chat)] or [0])
 
 
 def say(telegram, chat, text, **more):

@@ -8,12 +8,12 @@ import re
 
 import platforms
 import pytest
+from platforms import FROM_BOT, answer, newest
 
 ALICE, BOB, GENERAL, RANDOM, SECRET = (
     "D0000ALICE", "D000000BOB", "C00GENERAL", "C000RANDOM", "C000SECRET")
 GROUPS = {"work": [f"slack:{GENERAL}", f"slack:{SECRET}", f"slack:{RANDOM}"],
           "home": [f"slack:{ALICE}", f"slack:{BOB}"]}
-FROM_BOT = {"from": "bot"}
 
 
 @pytest.fixture(scope="module")
@@ -47,17 +47,6 @@ def slack(house):
     yield house.slack
     house.slack.call("clear")
     assert not house.slack.violations()
-
-
-def newest(slack, chat):
-    return max([m["n"] for m in slack.messages(chat=chat)] or [0])
-
-
-def answer(slack, chat, text, wait, **more):
-    """Says something and waits for the bot's message that shows `wait`, complete."""
-    mark = newest(slack, chat)
-    ids = slack.inject(do="message", chat=chat, text=text, **more)
-    return ids[0], slack.wait(chat=chat, since=mark, plain=wait, timeout=60, **FROM_BOT)[0]
 
 
 def test_direct_chat_is_answered_at_top_level(slack):

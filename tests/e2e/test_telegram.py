@@ -6,12 +6,12 @@ name, drafts, markup that is refused, rates, conflicts, groups that move, answer
 """
 import platforms
 import pytest
+from platforms import FROM_BOT, answer, newest
 
 ALICE, BOB = "1001", "1002"
 FAMILY, WORK, PROJECT = "-2001", "-1003001", "-1003002"
 GROUPS = {"home": [f"telegram:{ALICE}", f"telegram:{BOB}"],
           "crew": [f"telegram:{FAMILY}", f"telegram:{WORK}", f"telegram:{PROJECT}"]}
-FROM_BOT = {"from": "bot"}
 
 
 @pytest.fixture(scope="module")
@@ -41,17 +41,6 @@ def telegram(house):
     yield house.telegram
     house.telegram.call("clear")
     assert not house.telegram.violations()
-
-
-def newest(telegram, chat):
-    return max([m["n"] for m in telegram.messages(chat=chat)] or [0])
-
-
-def answer(telegram, chat, text, wait, **more):
-    """Says something and waits for the bot's message that shows `wait`."""
-    mark = newest(telegram, chat)
-    ids = telegram.inject(do="message", chat=chat, text=text, **more)
-    return ids[0], telegram.wait(chat=chat, since=mark, plain=wait, timeout=60, **FROM_BOT)[0]
 
 
 def test_a_word_and_its_form(telegram):

@@ -7,13 +7,13 @@ import time
 
 import platforms
 import pytest
+from platforms import FROM_BOT, answer
 
 GENERAL, ALICE = "C00GENERAL", "D0000ALICE"
 CAROL = "1001"
 ANN, FAMILY = "4915110000001@s.whatsapp.net", "120363000000000001@g.us"
 GROUPS = {"work": [f"slack:{GENERAL}", f"slack:{ALICE}"], "home": [f"telegram:{CAROL}"],
           "family": [f"whatsapp:{ANN}", f"whatsapp:{FAMILY}"]}
-FROM_BOT = {"from": "bot"}
 
 
 @pytest.fixture(scope="module")
@@ -34,14 +34,6 @@ def house(sandboxes, tmp_path_factory):
             server.close()
         finally:
             world.close()
-
-
-def answer(fake, chat, text, wait, **more):
-    """Says something and waits for a message of the bot that has `wait` in it."""
-    mark = max([m["n"] for m in fake.messages(chat=chat)] or [0])
-    ids = fake.inject(do="message", chat=chat, text=text, **more)
-    found = fake.wait(chat=chat, since=mark, plain=wait, timeout=60, **FROM_BOT)
-    return ids[0], found[0]
 
 
 def test_slack_thread_file_and_streaming(house):

@@ -8,9 +8,9 @@ import re
 
 import platforms
 import pytest
+from platforms import FROM_BOT, newest
 
 CAROL, WORK = "1001", "-1003001"
-FROM_BOT = {"from": "bot"}
 
 
 @pytest.fixture(scope="module")
@@ -31,10 +31,6 @@ def house(sandboxes, tmp_path_factory):
             server.close()
         finally:
             world.close()
-
-
-def newest(fake, chat):
-    return max([m["n"] for m in fake.messages(chat=chat)] or [0])
 
 
 def result(house, chat, text, timeout=60):

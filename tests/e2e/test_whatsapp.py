@@ -10,13 +10,13 @@ import subprocess
 import platforms
 import pytest
 import server as servers
+from platforms import FROM_BOT, answer, newest
 
 ANN, BOB = "4915110000001@s.whatsapp.net", "4915110000002@s.whatsapp.net"
 CARL = "100000000000003@lid"
 FAMILY, WORK = "120363000000000001@g.us", "120363000000000002@g.us"
 GROUPS = {"home": [f"whatsapp:{ANN}", f"whatsapp:{BOB}", f"whatsapp:{CARL}"],
           "crew": [f"whatsapp:{FAMILY}", f"whatsapp:{WORK}"]}
-FROM_BOT = {"from": "bot"}
 
 
 @pytest.fixture(scope="module")
@@ -45,17 +45,6 @@ def whatsapp(house):
     yield house.whatsapp
     house.whatsapp.call("clear")
     assert not house.whatsapp.violations()
-
-
-def newest(whatsapp, chat):
-    return max([m["n"] for m in whatsapp.messages(chat=chat)] or [0])
-
-
-def answer(whatsapp, chat, text, wait, **more):
-    """Says something and waits for the bot's message that shows `wait`."""
-    mark = newest(whatsapp, chat)
-    ids = whatsapp.inject(do="message", chat=chat, text=text, **more)
-    return ids[0], whatsapp.wait(chat=chat, since=mark, plain=wait, timeout=60, **FROM_BOT)[0]
 
 
 def test_a_word_and_its_marks(whatsapp):
