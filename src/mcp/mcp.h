@@ -33,6 +33,8 @@ struct mcp_opts {
 	size_t n_tools;
 	/* Something was refused: a short reason for the audit log. May be NULL. */
 	void (*on_refused)(void *peer, const char *what, const char *why);
+	/* Which tools this peer has at all; the others are not listed, and calling one is as calling what is not there. NULL = all. */
+	bool (*has)(void *peer, const struct mcp_tool *t);
 };
 /* Dies on a tool whose schema is no JSON object (they are ours). */
 struct mcp *mcp_new(const struct mcp_opts *o);

@@ -134,6 +134,9 @@ int config_read(struct config *c, struct yaml *y, struct err *e)
 	/* Their owners read these: channels/registry.c and the router. */
 	yaml_leave(r, "channels");
 	yaml_leave(r, "files");
+	yaml_leave(r, "people");
+	yaml_leave(r, "groups");
+	yaml_leave(r, "retention");
 	return yaml_finish(y, e);
 }
 

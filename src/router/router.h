@@ -8,11 +8,33 @@
 #include "channels/channel.h"
 #include "gateway/gateway.h"
 #include "policy/config.h"
+#include "router/may.h"
 #include "runtime/loop.h"
 #include "store/store.h"
 #include "warden/warden.h"
 
 struct router;
+
+/* Commands are carried out by the floor above (admin), wherever they are said. */
+struct command_ask {
+	const char *line; /* as it was said: "/stop", "chela groups list" */
+	const struct actor *by;
+	const struct group_row *group; /* whose chat, or whose agent */
+	int64_t chat_id;	       /* 0 = said by an agent */
+	const char *thread;
+};
+/* Called once, now or later: all that it says, as plain lines without a newline at the end. status: 0 = done, 1 = failed, 2 = wrong words. */
+typedef void command_said_fn(void *ctx, const char *text, int status);
+struct router_commands {
+	/* Whether a message is a command here, also an ill-formed one. in_main: a chat of the main group. */
+	bool (*is)(void *ctx, const char *text, bool in_main);
+	void (*run)(void *ctx, const struct command_ask *a, command_said_fn *said, void *said_ctx);
+	/* Reads only, for the main group's agent: names ("tasks_list") and one line each; NULL-ended. */
+	const struct command_tool {
+		const char *name, *description, *line; /* line: the command, "tasks list" */
+		enum role least;
+	} * tools;
+};
 
 struct router_opts {
 	struct loop *loop;
@@ -25,6 +47,8 @@ struct router_opts {
 	/* The server cannot go on: restart (exec) is the way out. Called once, from the loop. */
 	void (*fatal)(void *ctx, const struct err *why);
 	void *ctx;
+	const struct router_commands *commands; /* NULL: there are none */
+	void *commands_ctx;
 };
 /* Recovers what a crash left, opens the channels, wakes the groups that have messages waiting. */
 struct router *router_new(const struct router_opts *o, struct err *e) must_check;

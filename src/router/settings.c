@@ -9,7 +9,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "base/yaml.h"
-#include "router/impl.h"
+#include "router/inbox.h"
 
 #define SETTINGS_MAX ((size_t)4096)
 #define MAX_IN_BYTES ((int64_t)20 << 20)
@@ -117,6 +117,11 @@ const struct group_settings *settings_get(struct router *r, int64_t group_id)
 	if (g)
 		return g;
 	g = xcalloc(1, sizeof(*g));
+	str_copy(g->name, sizeof(g->name), r->o.cfg->assistant);
+	str_copy(g->zone, sizeof(g->zone), "UTC");
+	str_copy(g->model, sizeof(g->model), r->o.cfg->model_name);
+	g->context_rows = CONTEXT_ROWS;
+	g->context_ms = CONTEXT_AGE_MS;
 	map_put(&r->settings, group_id, g);
 	j = load(r, group_id, &e);
 	if (!j && e.code != E_GONE)

@@ -21,12 +21,23 @@ enum session_rule {
 	SESSIONS_CHAT,	/* one agent session for the whole group */
 	SESSIONS_THREAD /* each thread of a chat has a session of its own */
 };
+enum strangers_rule {	  /* who has no role here */
+	STRANGERS_ASK,	  /* held, and asked for once in main */
+	STRANGERS_IGNORE, /* counted and listed */
+	STRANGERS_ALLOW	  /* talks as a guest; not for main */
+};
 struct group_settings {
 	enum trigger_rule trigger;
 	enum session_rule sessions;
-	bool typing; /* show that work goes on */
-	bool drafts; /* show the answer while it is made */
-	bool tools;  /* show what the agent does, in words */
+	enum strangers_rule strangers;
+	char name[64];	/* what the assistant is called here; the configuration's unless set */
+	char zone[64];	/* IANA time zone; groups.time_zone of the configuration unless set */
+	char model[64]; /* the configuration's unless set; "" = the agent's default */
+	int64_t context_rows,
+		context_ms; /* unaddressed talk: how much goes before a message, how old */
+	bool typing;	    /* show that work goes on */
+	bool drafts;	    /* show the answer while it is made */
+	bool tools;	    /* show what the agent does, in words */
 };
 
 /* Of one group; never NULL. Borrowed until the next settings_set or settings_free. */

@@ -22,11 +22,15 @@
  * the pair and 2, where its log goes, and ignores SIGINT, SIGTERM and SIGHUP: the end of the pair is its end. */
 pid_t warden_fork(const struct config *cfg, int *fd, struct err *e) must_check;
 
+/* GROUP: one at a time for a group, its folder at /workspace, its agent's state at /session. TASK: any number; an agent with a fresh /workspace and /session of its
+ * own, which are removed when it has ended (on the host: <home>/tasks/<session_id>/workspace and .../session), the group's folder read-only at /group. TOOL: as TASK, but `bash -s` in
+ * place of the agent: the agent's stream is its standard input and output. */
 enum sandbox_kind {
 	SANDBOX_GROUP,
 	SANDBOX_TASK,
 	SANDBOX_TOOL
 };
+#define SKILLS_CAP 1024
 
 struct sandbox_request {
 	char group[65]; /* a name, checked again by the warden */
@@ -35,6 +39,8 @@ struct sandbox_request {
 	bool resume;	     /* --resume instead of --session-id */
 	char model
 		[64]; /* "" = the agent's default; [A-Za-z0-9._-[\]] only, checked by the warden */
+	/* Names of skills, each <home>/skills/<name>, mounted read-only; separated by blanks; "" = none. */
+	char skills[SKILLS_CAP];
 };
 
 enum sandbox_end {
