@@ -73,6 +73,7 @@ struct session {
 	bool writing;	/* out is partly in the door */
 	bool out_armed;
 	bool begins; /* the turn's lines are the first: the chat is told once they are handed over */
+	struct actor by;	/* on whose behalf this turn runs: the least of those in it */
 	bool in_grace;		/* limit runs for an interrupt, not for the turn */
 	struct partial partial; /* of the text that streams now */
 	bool stop_asked;

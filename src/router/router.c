@@ -96,7 +96,11 @@ static void open_gateway(struct router *r)
 		.on_usage = on_usage,
 		.on_refused = on_refused,
 	};
-	struct mcp_opts m = {router_tools, router_n_tools, on_refused};
+	struct mcp_opts m = {
+		.tools = router_tools,
+		.n_tools = router_n_tools,
+		.on_refused = on_refused,
+	};
 
 	r->mcp = mcp_new(&m);
 	g.mcp = mcp_service(r->mcp);
