@@ -102,7 +102,7 @@ static void check_answer(const struct peer *s, bool demo)
 
 static struct gateway *make_gateway(void)
 {
-	struct mcp_opts mo = {tools, ARRAY_LEN(tools), NULL};
+	struct mcp_opts mo = {.tools = tools, .n_tools = ARRAY_LEN(tools)};
 	struct err e = ERR_INIT;
 	struct loop *l = loop_new(&e);
 	struct gateway_opts o = {.mcp = mcp_service(mcp_new(&mo)),

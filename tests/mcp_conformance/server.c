@@ -137,7 +137,7 @@ int main(int argc, char **argv)
 	struct server s = {0};
 	int port = 0;
 	struct gateway_opts o = {.base_url = "http://127.0.0.1:1"};
-	struct mcp_opts mo = {tools, ARRAY_LEN(tools), NULL};
+	struct mcp_opts mo = {.tools = tools, .n_tools = ARRAY_LEN(tools)};
 	struct log_opts lo = {.fd = 2, .level = LOG_INFO};
 
 	struct secret key = {0};

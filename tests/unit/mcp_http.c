@@ -46,7 +46,8 @@ static struct mcp *mcp;
 
 static void begin(struct rig *r, void **state)
 {
-	struct mcp_opts o = {tools, ARRAY_LEN(tools), rig_refused};
+	struct mcp_opts o = {
+		.tools = tools, .n_tools = ARRAY_LEN(tools), .on_refused = rig_refused};
 
 	waiting = NULL;
 	cancelled = 0;
