@@ -7,11 +7,9 @@
  * may do what is the tool's decision by the peer that owns the connection; nothing in a request
  * names a caller.
  */
-#include "mcp/mcp.h"
+#include "mcp/impl.h"
 #include <string.h>
-#include "base/json_schema.h"
 #include "base/str.h"
-#include "runtime/bodies.h"
 
 #define MODERN	     "2026-07-28"
 #define LEGACY	     "2025-11-25"
@@ -20,34 +18,6 @@
 #ifndef CHELA_VERSION
 #define CHELA_VERSION "dev"
 #endif
-
-enum {
-	BAD_JSON = -32700,
-	BAD_REQUEST = -32600,
-	NO_METHOD = -32601,
-	BAD_PARAMS = -32602,
-	HEADER_MISMATCH = -32020,
-	BAD_VERSION = -32022,
-};
-
-struct mcp {
-	struct mcp_opts o;
-	struct bodies bodies;
-	cJSON **schemas; /* one a tool */
-};
-
-/* One request, from its head to its answer. */
-struct mcp_call {
-	struct mcp *mcp;
-	void *peer;
-	struct http1 *c;
-	const struct http1_req *r;
-	struct body body;
-	cJSON *msg;
-	const cJSON *id; /* in msg */
-	bool modern;
-	const struct mcp_tool *tool; /* is running */
-};
 
 struct mcp *mcp_new(const struct mcp_opts *o)
 {
@@ -118,7 +88,7 @@ static void fail_with(struct mcp_call *q, int status, int code, const char *text
 	answer(q, status, msg);
 }
 
-static void fail(struct mcp_call *q, int status, int code, const char *text)
+void mcp_fail(struct mcp_call *q, int status, int code, const char *text)
 {
 	fail_with(q, status, code, text, NULL);
 }
@@ -133,7 +103,7 @@ static cJSON *server_info(void)
 	return info;
 }
 
-static void succeed(struct mcp_call *q, cJSON *result)
+void mcp_succeed(struct mcp_call *q, cJSON *result)
 {
 	cJSON *msg = envelope(q);
 
@@ -170,7 +140,7 @@ static void put_server(cJSON *result)
 	cJSON_AddItemToObject(result, "serverInfo", server_info());
 }
 
-static void cache_hint(cJSON *result)
+void mcp_cache_hint(cJSON *result)
 {
 	cJSON_AddNumberToObject(result, "ttlMs", 3600000);
 	cJSON_AddStringToObject(result, "cacheScope", "private");
@@ -183,7 +153,7 @@ static void do_initialize(struct mcp_call *q, const cJSON *params)
 	(void)params; /* an older or newer client is offered what we have, and decides */
 	cJSON_AddStringToObject(result, "protocolVersion", LEGACY);
 	put_server(result);
-	succeed(q, result);
+	mcp_succeed(q, result);
 }
 
 static void do_discover(struct mcp_call *q, const cJSON *params)
@@ -193,85 +163,14 @@ static void do_discover(struct mcp_call *q, const cJSON *params)
 	(void)params;
 	cJSON_AddItemToObject(result, "supportedVersions", versions());
 	put_server(result);
-	cache_hint(result);
-	succeed(q, result);
+	mcp_cache_hint(result);
+	mcp_succeed(q, result);
 }
 
 static void do_ping(struct mcp_call *q, const cJSON *params)
 {
 	(void)params;
-	succeed(q, cJSON_CreateObject());
-}
-
-static void do_tools_list(struct mcp_call *q, const cJSON *params)
-{
-	const struct mcp *m = q->mcp;
-	cJSON *result = cJSON_CreateObject();
-	cJSON *list = cJSON_AddArrayToObject(result, "tools");
-
-	(void)params; /* one page: a cursor has nothing to point at */
-	for (size_t i = 0; i < m->o.n_tools; i++) {
-		const struct mcp_tool *t = &m->o.tools[i];
-		cJSON *j = cJSON_CreateObject();
-		cJSON_AddStringToObject(j, "name", t->name);
-		if (t->title)
-			cJSON_AddStringToObject(j, "title", t->title);
-		cJSON_AddStringToObject(j, "description", t->description);
-		cJSON_AddItemToObject(j, "inputSchema", cJSON_Duplicate(m->schemas[i], true));
-		cJSON *a = cJSON_AddObjectToObject(j, "annotations");
-		cJSON_AddBoolToObject(a, "readOnlyHint", t->read_only);
-		cJSON *meta = cJSON_AddObjectToObject(j, "_meta");
-		cJSON_AddTrueToObject(meta, "anthropic/alwaysLoad"); /* not behind a tool search */
-		cJSON_AddItemToArray(list, j);
-	}
-	if (q->modern)
-		cache_hint(result);
-	succeed(q, result);
-}
-
-static void unknown_tool(struct mcp_call *q, const char *name)
-{
-	const struct mcp *m = q->mcp;
-	const char **names = xcalloc(m->o.n_tools + 1, sizeof(*names));
-	char text[256];
-
-	for (size_t i = 0; i < m->o.n_tools; i++)
-		names[i] = m->o.tools[i].name;
-	const char *near = str_nearest(name, names);
-	snprintf(text, sizeof(text), "Unknown tool: %.100s%s%s%s", name,
-		 near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
-	free(names);
-	fail(q, 200, BAD_PARAMS, text);
-}
-
-static void do_tools_call(struct mcp_call *q, const cJSON *params)
-{
-	const struct mcp *m = q->mcp;
-	const char *name = params ? json_peek_str(params, "name") : NULL;
-	cJSON *args = params ? cJSON_GetObjectItemCaseSensitive(params, "arguments") : NULL;
-	struct err e = ERR_INIT;
-	size_t i = 0;
-
-	if (!name) {
-		fail(q, 200, BAD_PARAMS, "params.name: expected the name of a tool");
-		return;
-	}
-	while (i < m->o.n_tools && !streq(m->o.tools[i].name, name))
-		i++;
-	if (i == m->o.n_tools) {
-		unknown_tool(q, name);
-		return;
-	}
-	if (!args)
-		args = cJSON_AddObjectToObject((cJSON *)(uintptr_t)params, "arguments");
-	if (json_schema_check(m->schemas[i], args, &e) < 0) {
-		char text[320];
-		snprintf(text, sizeof(text), "%s: %s", name, e.msg);
-		fail(q, 200, BAD_PARAMS, text);
-		return;
-	}
-	q->tool = &m->o.tools[i];
-	q->tool->call(q->peer, q, args);
+	mcp_succeed(q, cJSON_CreateObject());
 }
 
 static const struct method {
@@ -279,9 +178,11 @@ static const struct method {
 	bool modern, legacy;
 	void (*run)(struct mcp_call *q, const cJSON *params);
 } methods[] = {
-	{"initialize", false, true, do_initialize},    {"ping", false, true, do_ping},
-	{"server/discover", true, false, do_discover}, {"tools/list", true, true, do_tools_list},
-	{"tools/call", true, true, do_tools_call},
+	{"initialize", false, true, do_initialize},
+	{"ping", false, true, do_ping},
+	{"server/discover", true, false, do_discover},
+	{"tools/list", true, true, mcp_do_tools_list},
+	{"tools/call", true, true, mcp_do_tools_call},
 };
 
 /* --- what a request must look like --- */
@@ -323,15 +224,15 @@ static bool check_modern(struct mcp_call *q, const char *method, const cJSON *pa
 	const char *text = NULL;
 
 	if (!cJSON_IsString(version))
-		fail(q, 400, BAD_PARAMS,
-		     "params._meta[\"" META "protocolVersion\"]: expected a string");
+		mcp_fail(q, 400, BAD_PARAMS,
+			 "params._meta[\"" META "protocolVersion\"]: expected a string");
 	else if (!h_version || !streq(h_version, version->valuestring))
 		text = "Header mismatch: MCP-Protocol-Version is not the version in params._meta";
 	else if (!streq(h_version, MODERN))
 		wrong_version(q, h_version);
 	else if (!cJSON_IsObject(caps))
-		fail(q, 400, BAD_PARAMS,
-		     "params._meta[\"" META "clientCapabilities\"]: expected an object");
+		mcp_fail(q, 400, BAD_PARAMS,
+			 "params._meta[\"" META "clientCapabilities\"]: expected an object");
 	else if (!h_method || !streq(h_method, method))
 		text = "Header mismatch: Mcp-Method is not the request's method";
 	else if (streq(method, "tools/call") && name && (!h_name || !name_matches(h_name, name)))
@@ -339,7 +240,7 @@ static bool check_modern(struct mcp_call *q, const char *method, const cJSON *pa
 	else
 		return true;
 	if (text)
-		fail(q, 400, HEADER_MISMATCH, text);
+		mcp_fail(q, 400, HEADER_MISMATCH, text);
 	return false;
 }
 
@@ -366,7 +267,7 @@ static void run_method(struct mcp_call *q, const char *method, const cJSON *para
 		}
 	}
 	snprintf(text, sizeof(text), "Method not found: %.80s", method);
-	fail(q, q->modern ? 404 : 200, NO_METHOD, text);
+	mcp_fail(q, q->modern ? 404 : 200, NO_METHOD, text);
 }
 
 static void run_message(void *x)
@@ -377,7 +278,7 @@ static void run_message(void *x)
 
 	q->msg = json_parse(q->body.buf.p ? q->body.buf.p : "", q->body.buf.len, MCP_BODY_MAX, &e);
 	if (!q->msg) {
-		fail(q, 400, BAD_JSON, e.msg);
+		mcp_fail(q, 400, BAD_JSON, e.msg);
 		return;
 	}
 	const char *method = json_peek_str(q->msg, "method");
@@ -402,7 +303,7 @@ static void run_message(void *x)
 	}
 	q->id = cJSON_IsString(id) || cJSON_IsNumber(id) ? id : NULL;
 	if (text)
-		fail(q, 400, BAD_REQUEST, text);
+		mcp_fail(q, 400, BAD_REQUEST, text);
 	else
 		run_method(q, method, params);
 }
@@ -416,7 +317,8 @@ static void on_body(void *x, const uint8_t *p, size_t n)
 
 	http1_consumed(q->c, n);
 	if (body_add(&q->mcp->bodies, &q->body, p, n, MCP_BODY_MAX, &e) < 0)
-		fail(q, 413, BAD_REQUEST, "the messages that come in now are larger than 4 MiB");
+		mcp_fail(q, 413, BAD_REQUEST,
+			 "the messages that come in now are larger than 4 MiB");
 }
 
 static void on_gone(void *x)
@@ -476,13 +378,18 @@ struct http1_service mcp_service(struct mcp *m)
 
 /* --- for the tools --- */
 
+const struct mcp_tool *mcp_tool_of(const struct mcp_call *q)
+{
+	return q->tool;
+}
+
 void mcp_reply_content(struct mcp_call *q, cJSON *content, bool is_error)
 {
 	cJSON *result = cJSON_CreateObject();
 
 	cJSON_AddItemToObject(result, "content", content);
 	cJSON_AddBoolToObject(result, "isError", is_error);
-	succeed(q, result);
+	mcp_succeed(q, result);
 }
 
 void mcp_reply_text(struct mcp_call *q, const char *text, bool is_error)

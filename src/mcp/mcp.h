@@ -43,6 +43,8 @@ void mcp_free(struct mcp *m);
 /* Every request of one path, whatever its method. */
 struct http1_service mcp_service(struct mcp *m);
 
+/* The tool that is being called. */
+const struct mcp_tool *mcp_tool_of(const struct mcp_call *c);
 /* A plain text result; is_error marks a tool error that the model should read. Frees c. */
 void mcp_reply_text(struct mcp_call *c, const char *text, bool is_error);
 /* A whole `content` array of the result (taken), e.g. for images. Frees c. */

@@ -34,20 +34,37 @@ static void later_cancelled(void *peer maybe_unused, struct mcp_call *c)
 	cancelled++;
 }
 
+static void never(void *peer maybe_unused, struct mcp_call *c maybe_unused,
+		  const cJSON *args maybe_unused)
+{
+	fail_msg("a tool that this peer does not have was called");
+}
+
 static const struct mcp_tool tools[] = {
 	{"say_back", "Say back", "Says it back",
 	 "{\"type\":\"object\",\"additionalProperties\":false,"
 	 "\"required\":[\"text\"],\"properties\":{\"text\":{\"type\":\"string\"}}}",
 	 true, say_back, NULL},
 	{"later", NULL, "Answers later", "{\"type\":\"object\"}", false, later, later_cancelled},
+	{"say_more", NULL, "Others have it", "{\"type\":\"object\"}", false, never, NULL},
+	{"after", NULL, "The last", "{\"type\":\"object\"}", false, say_back, NULL},
 };
+
+static bool has(void *peer maybe_unused, const struct mcp_tool *t)
+{
+	return t->call != never;
+}
 
 static struct mcp *mcp;
 
 static void begin(struct rig *r, void **state)
 {
 	struct mcp_opts o = {
-		.tools = tools, .n_tools = ARRAY_LEN(tools), .on_refused = rig_refused};
+		.tools = tools,
+		.n_tools = ARRAY_LEN(tools),
+		.on_refused = rig_refused,
+		.has = has,
+	};
 
 	waiting = NULL;
 	cancelled = 0;
@@ -199,6 +216,32 @@ static void table(void **state)
 	end(&r);
 }
 
+/* What others have can be neither seen, nor called, nor guessed from a hint. */
+static void what_others_have_is_not_there(void **state)
+{
+	static const char *const names[] = {"say_more", "say_mor", "nothing_like_it"};
+	struct rig r;
+	char body[200], want[100];
+
+	begin(&r, state);
+	rig_ask(&r, "POST /mcp", LEGACY,
+		"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/list\"}");
+	assert_non_null(strstr(rig_out(&r), "\"later\""));
+	assert_non_null(strstr(rig_out(&r), "\"after\""));
+	assert_null(strstr(rig_out(&r), "say_more"));
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		snprintf(body, sizeof(body),
+			 "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\",\"params\":{"
+			 "\"name\":\"%s\",\"arguments\":{}}}",
+			 names[i]);
+		snprintf(want, sizeof(want), "\"message\":\"Unknown tool: %s", names[i]);
+		rig_ask(&r, "POST /mcp", LEGACY, body);
+		assert_non_null(strstr(rig_out(&r), want));
+		assert_null(strstr(rig_out(&r), "mean say_more"));
+	}
+	end(&r);
+}
+
 static void other_methods(void **state)
 {
 	struct rig r;
@@ -276,8 +319,9 @@ static void too_long(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		FIX_TEST(table),	 FIX_TEST(other_methods), FIX_TEST(answers_later),
-		FIX_TEST(dropped_calls), FIX_TEST(too_long),
+		FIX_TEST(table),	 FIX_TEST(other_methods),
+		FIX_TEST(answers_later), FIX_TEST(dropped_calls),
+		FIX_TEST(too_long),	 FIX_TEST(what_others_have_is_not_there),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
