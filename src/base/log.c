@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/log_file.h"
 #include "base/redact.h"
 #include "base/str.h"
 
@@ -68,6 +69,8 @@ static void put_clean(struct buf *out, const char *p, size_t n)
 
 static void write_line(const char *p, size_t n)
 {
+	if (opts.fd == 2)
+		log_file_room(n);
 	while (n) {
 		ssize_t w = write(opts.fd, p, n);
 
