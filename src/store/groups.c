@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Groups with their settings, senders and agent sessions: who there is, and which session belongs to whom.
+ * Groups with their settings, and agent sessions: which there are, and which session belongs to whom.
  */
 #include "store/impl.h"
 #include <string.h>
@@ -123,51 +123,6 @@ int store_group_settings_set(struct store *st, int64_t group_id, const char *jso
 		return -1;
 	if (sqlite3_changes(st->db) != 1)
 		return err_set(e, E_GONE, "there is no group %lld", (long long)group_id);
-	return 0;
-}
-
-/* Whether what is known of a sender differs from what the platform says now. */
-static bool is_news(const char *now, sqlite3_stmt *s, int col)
-{
-	return now && now[0] && !streq(now, (const char *)sqlite3_column_text(s, col));
-}
-
-int store_sender_ensure(struct store *st, const char *channel, const char *platform_id,
-			const char *name, const char *alt, int64_t *id, struct err *e)
-{
-	static const char find[] =
-		"SELECT id, name, alt FROM senders WHERE channel = ?1 AND platform_id = ?2";
-	static const char put[] =
-		"INSERT INTO senders(channel, platform_id, name, alt) VALUES (?1, ?2, ?3, ?4)"
-		" ON CONFLICT(channel, platform_id) DO UPDATE SET"
-		" name = iif(excluded.name = '', name, excluded.name),"
-		" alt = iif(excluded.alt = '', alt, excluded.alt) RETURNING id";
-	_cleanup_stmt_ sqlite3_stmt *f = store_read(st, find, e);
-	_cleanup_stmt_ sqlite3_stmt *p = NULL;
-	int rc;
-
-	if (!f)
-		return -1;
-	bind_text(f, 1, channel);
-	bind_text(f, 2, platform_id);
-	rc = store_step(st, f, e);
-	if (rc < 0)
-		return -1;
-	if (rc > 0 && !is_news(name, f, 1) && !is_news(alt, f, 2)) {
-		*id = sqlite3_column_int64(f, 0);
-		return 0;
-	}
-	p = store_write(st, put, e);
-	if (!p)
-		return -1;
-	bind_text(p, 1, channel);
-	bind_text(p, 2, platform_id);
-	bind_text(p, 3, name ? name : "");
-	bind_text(p, 4, alt ? alt : "");
-	rc = store_step(st, p, e);
-	if (rc <= 0)
-		return rc < 0 ? -1 : err_set(e, E_BUG, "database: no sender id came back");
-	*id = sqlite3_column_int64(p, 0);
 	return 0;
 }
 

@@ -39,9 +39,15 @@ int store_person_of(struct store *st, int64_t sender_id, int64_t *person_id,
 /* A new person with this identity, or the one that it has. name "" = what the platform says. */
 int store_person_make(struct store *st, int64_t sender_id, const char *name, int64_t *person_id,
 		      struct err *e) must_check;
-/* The identity belongs to this person from now on. */
+/* The identity (with its second one) belongs to this person from now on. A person who is left without any is gone, and the roles go over:
+ * blocked stays blocked, else the greater. */
 int store_person_join(struct store *st, int64_t person_id, int64_t sender_id,
 		      struct err *e) must_check;
+/* The person and all that is known of who it may be; the identities stay, of nobody. E_GONE. */
+int store_person_forget(struct store *st, int64_t person_id, struct err *e) must_check;
+/* By name: *n people have it (upper and lower case alike), the first is *id. */
+int store_person_named(struct store *st, const char *name, int64_t *id, int64_t *n,
+		       struct err *e) must_check;
 /* The effective role in a group: blocked in either place is blocked, else the greater of the group's and everywhere's. group 0: only
  * everywhere. person 0: ROLE_NONE. */
 int store_role_in(struct store *st, int64_t person_id, int64_t group_id, enum role *out,
@@ -49,8 +55,20 @@ int store_role_in(struct store *st, int64_t person_id, int64_t group_id, enum ro
 /* ROLE_NONE takes the row away. group 0 = everywhere. */
 int store_role_set(struct store *st, int64_t person_id, int64_t group_id, enum role role,
 		   const char *by, struct err *e) must_check;
-struct sender_row {	       /* strings are borrowed for the call */
-	int64_t id, person_id; /* person 0 = none */
+/* The role that stands in this very row (group 0 = everywhere), ROLE_NONE when there is none. */
+int store_role_row(struct store *st, int64_t person_id, int64_t group_id, enum role *out,
+		   struct err *e) must_check;
+/* Groups in which the person has a role; group 0 is everywhere. */
+typedef void role_fn(void *ctx, int64_t group_id, const char *group, enum role role,
+		     const char *given_by);
+int store_role_each(struct store *st, int64_t person_id, role_fn *fn, void *ctx,
+		    struct err *e) must_check;
+/* How many people are owners, everywhere or in main. */
+int store_owners(struct store *st, int64_t *n, struct err *e) must_check;
+
+struct sender_row {		  /* strings are borrowed for the call */
+	int64_t id, person_id;	  /* person 0 = none */
+	int64_t refused, seen_ms; /* messages that were not taken; the last one */
 	const char *channel, *platform_id, *alt, *name;
 };
 typedef void sender_fn(void *ctx, const struct sender_row *s);
@@ -59,7 +77,10 @@ int store_sender_get(struct store *st, int64_t id, sender_fn *fn, void *ctx,
 /* By platform id, or by the second identity. E_GONE. */
 int store_sender_find(struct store *st, const char *channel, const char *platform_id, int64_t *id,
 		      struct err *e) must_check;
-/* Of one person; person 0: those of nobody, newest first, at most limit. */
+/* n more messages of it were not taken. Of those that are nobody's and wrote nothing that was kept, only the `keep` newest stay. */
+int store_sender_refused(struct store *st, int64_t id, int64_t n, int64_t keep,
+			 struct err *e) must_check;
+/* Of one person; person 0: those of nobody that were refused, newest first, at most limit. */
 int store_sender_each(struct store *st, int64_t person_id, int64_t limit, sender_fn *fn, void *ctx,
 		      struct err *e) must_check;
 /* One line of the record of what was asked for and how it was decided. via: "cli", "chat", "agent". */

@@ -117,6 +117,10 @@ static const char *const steps[] = {
 	"ALTER TABLE senders ADD COLUMN person_id INTEGER REFERENCES people(id);"
 	"CREATE INDEX senders_by_person ON senders(person_id) WHERE person_id IS NOT NULL;"
 	"CREATE INDEX senders_by_alt ON senders(channel, alt) WHERE alt <> '';"
+	/* messages of this sender that were not taken, and when the last one was */
+	"ALTER TABLE senders ADD COLUMN refused INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE senders ADD COLUMN seen_ms INTEGER NOT NULL DEFAULT 0;"
+	"CREATE INDEX senders_refused ON senders(seen_ms) WHERE refused > 0 AND person_id IS NULL;"
 	/* group_id 0: everywhere */
 	"CREATE TABLE roles ("
 	" person_id INTEGER NOT NULL REFERENCES people(id) ON DELETE CASCADE,"
@@ -132,8 +136,9 @@ static const char *const steps[] = {
 	"CREATE TABLE held ("
 	" id INTEGER PRIMARY KEY,"
 	" approval_id INTEGER NOT NULL REFERENCES approvals(id) ON DELETE CASCADE,"
-	" inbound TEXT NOT NULL, held_ms INTEGER NOT NULL) STRICT;"
-	"CREATE INDEX held_by_approval ON held(approval_id);"
+	" platform_id TEXT NOT NULL, inbound TEXT NOT NULL, held_ms INTEGER NOT NULL,"
+	" UNIQUE (approval_id, platform_id)) STRICT;"
+	"CREATE INDEX approvals_by_chat ON approvals(chat_id);"
 
 	/* chat_id, thread: where a task speaks. sender_id: who caused it. next_ms: the slot; due_ms: the slot with its jitter */
 	"CREATE TABLE tasks ("
@@ -150,9 +155,12 @@ static const char *const steps[] = {
 	" created_ms INTEGER NOT NULL, updated_ms INTEGER NOT NULL) STRICT;"
 	"CREATE UNIQUE INDEX tasks_by_name ON tasks(group_id, name) WHERE state < 2;"
 	"CREATE INDEX tasks_due ON tasks(due_ms) WHERE state = 0 AND due_ms IS NOT NULL;"
+	"CREATE INDEX tasks_due_by_group ON tasks(group_id, due_ms)"
+	" WHERE state = 0 AND due_ms IS NOT NULL;"
+	/* group_id, isolated: the task's, when the run was made */
 	"CREATE TABLE task_runs ("
 	" id INTEGER PRIMARY KEY, task_id INTEGER NOT NULL REFERENCES tasks(id) ON DELETE CASCADE,"
-	" slot_ms INTEGER NOT NULL, manual INTEGER NOT NULL DEFAULT 0, tries INTEGER NOT NULL DEFAULT 0,"
+	" group_id INTEGER NOT NULL, isolated INTEGER NOT NULL, slot_ms INTEGER NOT NULL, manual INTEGER NOT NULL DEFAULT 0, tries INTEGER NOT NULL DEFAULT 0,"
 	" state INTEGER NOT NULL DEFAULT 0, next_ms INTEGER NOT NULL DEFAULT 0,"
 	" made_ms INTEGER NOT NULL, started_ms INTEGER, ended_ms INTEGER,"
 	" message_id INTEGER REFERENCES messages(id) ON DELETE SET NULL,"
@@ -160,7 +168,10 @@ static const char *const steps[] = {
 	" cache_read INTEGER NOT NULL DEFAULT 0, cache_write INTEGER NOT NULL DEFAULT 0,"
 	" cost_micro INTEGER NOT NULL DEFAULT 0, text TEXT NOT NULL DEFAULT '',"
 	" error TEXT NOT NULL DEFAULT '', UNIQUE (task_id, slot_ms)) STRICT;"
-	"CREATE INDEX task_runs_open ON task_runs(id) WHERE state < 3;"
+	"CREATE INDEX task_runs_open ON task_runs(task_id) WHERE state < 3;"
+	"CREATE INDEX task_runs_waiting ON task_runs(group_id, isolated, id) WHERE state = 0;"
+	"CREATE INDEX task_runs_again ON task_runs(next_ms) WHERE state = 0 AND next_ms > 0;"
+	"CREATE INDEX task_runs_going ON task_runs(group_id, isolated) WHERE state IN (1, 2);"
 	"CREATE INDEX task_runs_by_message ON task_runs(message_id) WHERE message_id IS NOT NULL;"
 	"ALTER TABLE messages ADD COLUMN task_run_id INTEGER;"
 	"ALTER TABLE turns ADD COLUMN cost_micro INTEGER NOT NULL DEFAULT 0;"

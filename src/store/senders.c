@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Senders: who writes, as each platform names them. A platform may know one person by two ids (WhatsApp: LID and phone number); rows that
+ * name each other always belong to the same person, in whatever order they came. A stranger can make rows here, so their number has a bound.
+ */
+#include <string.h>
+#include "base/str.h"
+#include "store/impl.h"
+#include "store/people_impl.h"
+
+#define SENDER_COLUMNS                                                                             \
+	"SELECT s.id, coalesce(s.person_id, 0), s.refused, s.seen_ms, s.channel, s.platform_id,"   \
+	" s.alt, s.name FROM senders s "
+
+static void read_sender(sqlite3_stmt *s, struct sender_row *out)
+{
+	*out = (struct sender_row){
+		.id = sqlite3_column_int64(s, 0),
+		.person_id = sqlite3_column_int64(s, 1),
+		.refused = sqlite3_column_int64(s, 2),
+		.seen_ms = sqlite3_column_int64(s, 3),
+		.channel = (const char *)sqlite3_column_text(s, 4),
+		.platform_id = (const char *)sqlite3_column_text(s, 5),
+		.alt = (const char *)sqlite3_column_text(s, 6),
+		.name = (const char *)sqlite3_column_text(s, 7),
+	};
+}
+
+/* --- two ids of one person ---------------------------------------------------------------- */
+
+#define TWINS_MAX 16
+
+/* The sender itself and those that it names, or that name it. */
+static int twins(struct store *st, int64_t id, struct twin out[TWINS_MAX], size_t *n, struct err *e)
+{
+	static const char sql[] =
+		"SELECT s.id, coalesce(s.person_id, 0) FROM senders m JOIN senders s"
+		" ON s.channel = m.channel WHERE m.id = ?1 AND (s.id = m.id"
+		" OR s.platform_id = m.alt OR (s.alt <> '' AND s.alt = m.platform_id))"
+		" ORDER BY s.id";
+	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
+	int rc;
+
+	*n = 0;
+	if (!s)
+		return -1;
+	sqlite3_bind_int64(s, 1, id);
+	while (*n < TWINS_MAX && (rc = store_step(st, s, e)) != 0) {
+		if (rc < 0)
+			return -1;
+		out[(*n)++] = (struct twin){sqlite3_column_int64(s, 0), sqlite3_column_int64(s, 1)};
+	}
+	return 0;
+}
+
+static int give(struct store *st, int64_t id, int64_t person_id, struct err *e)
+{
+	static const char sql[] = "UPDATE senders SET person_id = ?2 WHERE id = ?1";
+	_cleanup_stmt_ sqlite3_stmt *s = store_write(st, sql, e);
+
+	if (!s)
+		return -1;
+	sqlite3_bind_int64(s, 1, id);
+	sqlite3_bind_int64(s, 2, person_id);
+	return store_done(st, s, e);
+}
+
+int store_sender_give(struct store *st, int64_t id, int64_t person_id, struct err *e)
+{
+	struct twin t[TWINS_MAX];
+	size_t n;
+
+	if (twins(st, id, t, &n, e) < 0)
+		return -1;
+	for (size_t i = 0; i < n; i++) {
+		if (t[i].person_id != person_id && give(st, t[i].id, person_id, e) < 0)
+			return -1;
+	}
+	for (size_t i = 0; i < n; i++) {
+		if (t[i].person_id && t[i].person_id != person_id &&
+		    store_person_melt(st, t[i].person_id, person_id, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* What was learned just now may show that this sender is somebody whom we know. */
+static int recognise(struct store *st, int64_t id, struct err *e)
+{
+	struct twin t[TWINS_MAX];
+	int64_t person = 0;
+	size_t n;
+
+	if (twins(st, id, t, &n, e) < 0)
+		return -1;
+	for (size_t i = 0; i < n; i++) {
+		if (t[i].person_id && (!person || t[i].person_id < person))
+			person = t[i].person_id;
+	}
+	return person ? store_sender_give(st, id, person, e) : 0;
+}
+
+/* --- what a platform says ----------------------------------------------------------------- */
+
+/* Whether what is known of a sender differs from what the platform says now. */
+static bool is_news(const char *now, sqlite3_stmt *s, int col)
+{
+	return now && now[0] && !streq(now, (const char *)sqlite3_column_text(s, col));
+}
+
+static int put_sender(struct store *st, const char *channel, const char *platform_id,
+		      const char *name, const char *alt, int64_t *id, struct err *e)
+{
+	static const char put[] =
+		"INSERT INTO senders(channel, platform_id, name, alt) VALUES (?1, ?2, ?3, ?4)"
+		" ON CONFLICT(channel, platform_id) DO UPDATE SET"
+		" name = iif(excluded.name = '', name, excluded.name),"
+		" alt = iif(excluded.alt = '', alt, excluded.alt) RETURNING id";
+	_cleanup_stmt_ sqlite3_stmt *p = store_write(st, put, e);
+	int rc;
+
+	if (!p)
+		return -1;
+	bind_text(p, 1, channel);
+	bind_text(p, 2, platform_id);
+	bind_text(p, 3, name ? name : "");
+	bind_text(p, 4, alt ? alt : "");
+	rc = store_step(st, p, e);
+	if (rc <= 0)
+		return rc < 0 ? -1 : err_set(e, E_BUG, "database: no sender id came back");
+	*id = sqlite3_column_int64(p, 0);
+	return 0;
+}
+
+int store_sender_ensure(struct store *st, const char *channel, const char *platform_id,
+			const char *name, const char *alt, int64_t *id, struct err *e)
+{
+	static const char find[] =
+		"SELECT id, name, alt FROM senders WHERE channel = ?1 AND platform_id = ?2";
+	_cleanup_stmt_ sqlite3_stmt *f = store_read(st, find, e);
+	bool learned;
+	int rc;
+
+	if (!f)
+		return -1;
+	bind_text(f, 1, channel);
+	bind_text(f, 2, platform_id);
+	rc = store_step(st, f, e);
+	if (rc < 0)
+		return -1;
+	learned = rc == 0 || is_news(alt, f, 2);
+	if (!learned && !is_news(name, f, 1)) {
+		*id = sqlite3_column_int64(f, 0);
+		return 0;
+	}
+	if (put_sender(st, channel, platform_id, name, alt, id, e) < 0)
+		return -1;
+	return learned ? recognise(st, *id, e) : 0;
+}
+
+int store_sender_refused(struct store *st, int64_t id, int64_t n, int64_t keep, struct err *e)
+{
+	static const char count[] =
+		"UPDATE senders SET refused = refused + ?2, seen_ms = ?3 WHERE id = ?1";
+	static const char prune[] =
+		"DELETE FROM senders WHERE id IN (SELECT s.id FROM senders s WHERE s.refused > 0"
+		" AND s.person_id IS NULL ORDER BY s.seen_ms DESC, s.id DESC LIMIT -1 OFFSET ?1)"
+		" AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.sender_id = senders.id)"
+		" AND NOT EXISTS (SELECT 1 FROM approvals a WHERE a.sender_id = senders.id)"
+		" AND NOT EXISTS (SELECT 1 FROM tasks t WHERE t.sender_id = senders.id)";
+	_cleanup_stmt_ sqlite3_stmt *s = store_write(st, count, e);
+	_cleanup_stmt_ sqlite3_stmt *p = s ? store_write(st, prune, e) : NULL;
+
+	if (!p)
+		return -1;
+	sqlite3_bind_int64(s, 1, id);
+	sqlite3_bind_int64(s, 2, n);
+	sqlite3_bind_int64(s, 3, store_now(st));
+	sqlite3_bind_int64(p, 1, keep);
+	return store_done(st, s, e) < 0 ? -1 : store_done(st, p, e);
+}
+
+/* --- looking ------------------------------------------------------------------------------ */
+
+int store_sender_get(struct store *st, int64_t id, sender_fn *fn, void *ctx, struct err *e)
+{
+	static const char sql[] = SENDER_COLUMNS "WHERE s.id = ?1";
+	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
+	struct sender_row row;
+	int rc;
+
+	if (!s)
+		return -1;
+	sqlite3_bind_int64(s, 1, id);
+	rc = store_step(st, s, e);
+	if (rc <= 0)
+		return rc < 0 ? -1 : err_set(e, E_GONE, "there is no sender %lld", (long long)id);
+	read_sender(s, &row);
+	fn(ctx, &row);
+	return 0;
+}
+
+int store_sender_find(struct store *st, const char *channel, const char *platform_id, int64_t *id,
+		      struct err *e)
+{
+	static const char sql[] =
+		"SELECT id FROM senders WHERE channel = ?1 AND (platform_id = ?2"
+		" OR (alt <> '' AND alt = ?2)) ORDER BY platform_id = ?2 DESC, id LIMIT 1";
+	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
+	int rc;
+
+	if (!s)
+		return -1;
+	bind_text(s, 1, channel);
+	bind_text(s, 2, platform_id);
+	rc = store_step(st, s, e);
+	if (rc < 0)
+		return -1;
+	if (rc == 0)
+		return err_set(e, E_GONE, "nobody has written as %.31s:%.127s", channel,
+			       platform_id);
+	*id = sqlite3_column_int64(s, 0);
+	return 0;
+}
+
+int store_sender_each(struct store *st, int64_t person_id, int64_t limit, sender_fn *fn, void *ctx,
+		      struct err *e)
+{
+	static const char theirs[] =
+		SENDER_COLUMNS "WHERE s.person_id = ?1 ORDER BY s.channel, s.id LIMIT ?2";
+	static const char nobodys[] = SENDER_COLUMNS "WHERE s.person_id IS NULL AND s.refused > 0"
+						     " ORDER BY s.seen_ms DESC, s.id DESC LIMIT ?2";
+	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, person_id ? theirs : nobodys, e);
+	struct sender_row row;
+	int rc;
+
+	if (!s)
+		return -1;
+	if (person_id)
+		sqlite3_bind_int64(s, 1, person_id);
+	sqlite3_bind_int64(s, 2, limit);
+	while ((rc = store_step(st, s, e)) > 0) {
+		read_sender(s, &row);
+		fn(ctx, &row);
+	}
+	return rc;
+}
