@@ -27,7 +27,7 @@ endif
 # -- Libraries. Debian's name for each lets a failure say what to install. pkg-config runs once,
 # when the first compile needs it: never for `run`, `help` or `clean` on a bare machine.
 PKGS := libuv libcurl libcjson sqlite3 yaml-0.1 libnghttp2 libedit libwebsockets \
-	libssl libcrypto md4c
+	libssl libcrypto md4c glib-2.0 libpcre2-8
 deb_libuv := libuv1-dev
 deb_libcurl := libcurl4-openssl-dev
 deb_libcjson := libcjson-dev
@@ -39,6 +39,8 @@ deb_libwebsockets := libwebsockets-dev
 deb_libssl := libssl-dev
 deb_libcrypto := libssl-dev
 deb_md4c := libmd4c-dev
+deb_glib-2.0 := libglib2.0-dev
+deb_libpcre2-8 := libpcre2-dev
 absent = $(strip $(if $(shell command -v pkg-config),$(foreach p,$(PKGS),$(if \
 	$(shell pkg-config --exists $p && echo y),,$(deb_$p))),pkg-config) \
 	$(if $(wildcard /usr/include/http_parser.h),,libhttp-parser-dev) \

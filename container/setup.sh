@@ -28,8 +28,9 @@ export LC_ALL=C DEBIAN_FRONTEND=noninteractive
 BUILD="gcc make pkg-config libc6-dev libuv1-dev libcurl4-openssl-dev libcjson-dev
 	libsqlite3-dev libyaml-dev libnghttp2-dev libhttp-parser-dev libedit-dev
 	libseccomp-dev libwebsockets-dev libwebsockets-evlib-uv libssl-dev
-	libmd4c-dev"
-RUN="dockerd=docker.io ?runsc iptables mmdebstrap npm=npm python3 curl ca-certificates"
+	libmd4c-dev libglib2.0-dev libpcre2-dev"
+RUN="dockerd=docker.io ?runsc iptables mmdebstrap npm=npm python3 curl ca-certificates
+	tzdata"
 CHECK="libcmocka-dev clang-14 clang-format-14 libclang-rt-14-dev llvm-14 valgrind
 	python3-pytest python3-aiohttp python3-h2 python3-cryptography python3-yaml openssl
 	sqlite3 strace"
