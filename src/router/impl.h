@@ -11,6 +11,7 @@
 #include "door/door.h"
 #include "mcp/mcp.h"
 #include "router/agent.h"
+#include "router/people.h"
 #include "router/router.h"
 
 #define OUT_ARGS_MAX ((size_t)16 << 10) /* bytes of an outbox row's arguments */
@@ -142,9 +143,11 @@ struct router {
 	struct map sending;  /* outbox id -> the lane that waits for its outcome */
 	struct map told;     /* chat id -> struct told */
 	struct map settings; /* group id -> struct group_settings */
+	struct group_settings *defaults; /* what holds unless a group has chosen */
 	struct map by_group; /* group id -> first of its sessions */
 	struct map refusals; /* chat id -> struct refusal */
 	struct attach *attach;
+	struct people_settings people;
 	bool reap_armed;
 	struct settled *settled;
 	size_t n_settled, cap_settled;

@@ -380,6 +380,8 @@ void inbox_init(struct channel_up *up)
 
 int inbox_open(struct router *r, struct err *e)
 {
+	if (people_settings_load(r->o.cfg, &r->people, e) < 0)
+		return -1;
 	return attach_open(r, e);
 }
 
