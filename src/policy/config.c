@@ -131,12 +131,14 @@ int config_read(struct config *c, struct yaml *y, struct err *e)
 	    yaml_duration(r, "router.delayed_notice", 20 * 1000, 1000, 60 * MINUTE_MS,
 			  &c->delayed_notice_ms, e) < 0)
 		return -1;
-	/* Their owners read these: channels/registry.c and the router. */
+	/* Their owners read these: channels/registry.c, the router and main. */
 	yaml_leave(r, "channels");
 	yaml_leave(r, "files");
 	yaml_leave(r, "people");
 	yaml_leave(r, "groups");
 	yaml_leave(r, "retention");
+	yaml_leave(r, "serve");
+	yaml_leave(r, "log"); /* but its level, above */
 	return yaml_finish(y, e);
 }
 

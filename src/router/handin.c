@@ -280,7 +280,7 @@ void turn_feed(struct session *s)
 	struct batch *b;
 	int rc;
 
-	if (s->state != SESSION_READY || !s->agent || s->stop_asked || s->out_armed || s->writing ||
+	if (s->r->draining || s->state != SESSION_READY || !s->agent || s->stop_asked || s->out_armed || s->writing ||
 	    duplex_pending(s->agent) > s->agent->high_water)
 		return;
 	/* A turn that others wait behind takes nothing more in, or it might never end. */

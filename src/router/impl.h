@@ -155,11 +155,19 @@ struct router {
 	struct ask *asks;
 	struct turn_hook *hook;
 	bool fatal;
+	/* drain.c */
+	bool draining;
+	void (*drained)(void *ctx);
+	void *drained_ctx;
+	struct timer *drain_limit;
 };
 
 /* router.c: the one way out of trouble that memory and disk cannot agree on. Safe to call many times. */
 void router_fatal(struct router *r, const struct err *why);
 struct channel *router_chan_of(struct router *r, const char *name);
+
+/* drain.c: at the end of each turn of the loop */
+void drain_check(struct router *r);
 
 /* inbox.c */
 void inbox_init(struct channel_up *up);

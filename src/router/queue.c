@@ -82,7 +82,7 @@ void queue_run(struct router *r)
 {
 	bool one_ends;
 
-	for (struct session *s = r->queue, *next; s && !r->fatal; s = next) {
+	for (struct session *s = r->queue, *next; s && !r->fatal && !r->draining; s = next) {
 		struct session *h = holder(s);
 
 		next = s->next_queued;

@@ -46,6 +46,7 @@ static void turn_end_hook(void *ctx)
 	/* After the door, which writes what the commit let go when its own deferred call comes. */
 	if (!r->fatal && store_checkpoint_due(r->store))
 		loop_defer(r->loop, "store checkpoint", checkpoint, r);
+	drain_check(r);
 }
 
 static void on_usage(void *peer, const struct usage *u)
@@ -237,6 +238,7 @@ void router_free(struct router *r)
 	mcp_free(r->mcp);
 	demo_free(r->demo);
 	warden_free(r->warden);
+	timer_free(r->drain_limit);
 	turn_hook_free(r->hook);
 	spool_close(r);
 	map_free(&r->by_group);

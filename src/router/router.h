@@ -55,6 +55,14 @@ struct router *router_new(const struct router_opts *o, struct err *e) must_check
 /* Graceful: hands leases back without counting a try, stops the sandboxes, closes the channels. */
 void router_free(struct router *r);
 
+/* Before router_free: no turn begins any more; done is called once, from the loop, when none runs and nothing is on its way to a platform, at the latest
+ * after limit_ms. */
+void router_drain(struct router *r, int64_t limit_ms, void (*done)(void *ctx), void *ctx);
+/* The configuration that the router was made with has been read anew (the struct is the same): what is kept of it is read again. E_INVAL changes nothing. */
+int router_reload(struct router *r, struct err *e) must_check;
+/* One line of ours to the main group's newest chat; nobody hears it when there is none. */
+void router_tell_main(struct router *r, const char *text);
+
 /* The opened channel of that name, or NULL. */
 struct channel *router_channel(struct router *r, const char *name);
 

@@ -146,7 +146,7 @@ static void wait_for_place(struct session *s)
 
 void session_wake(struct session *s)
 {
-	if (s->r->fatal)
+	if (s->r->fatal || s->r->draining)
 		return;
 	if (s->state == SESSION_READY)
 		turn_feed(s);
