@@ -33,6 +33,7 @@ int actor_of(struct router *r, const struct group_row *g, int64_t chat_id, int64
 void actor_lessen(struct actor *a, const struct actor *b)
 {
 	bool in_main = a->in_main && b->in_main;
+	bool several = a->several || b->several || a->sender_id != b->sender_id;
 
 	if (!a->who[0]) {
 		*a = *b;
@@ -41,6 +42,7 @@ void actor_lessen(struct actor *a, const struct actor *b)
 	if (b->role < a->role)
 		*a = *b;
 	a->in_main = in_main;
+	a->several = several;
 }
 
 static const char *a_role(enum role r)
