@@ -11,11 +11,15 @@ static void read_group(sqlite3_stmt *s, struct group_row *g)
 	g->id = sqlite3_column_int64(s, 0);
 	str_copy(g->name, sizeof(g->name), (const char *)sqlite3_column_text(s, 1));
 	g->is_main = sqlite3_column_int(s, 2) != 0;
+	g->paused = sqlite3_column_int(s, 3) != 0;
+	g->removed = sqlite3_column_int64(s, 4) != 0;
 }
+
+#define GROUP_COLUMNS "SELECT id, name, is_main, paused, removed_ms FROM groups"
 
 int store_group_get(struct store *st, const char *name, struct group_row *out, struct err *e)
 {
-	static const char sql[] = "SELECT id, name, is_main FROM groups WHERE name = ?1";
+	static const char sql[] = GROUP_COLUMNS " WHERE name = ?1 AND removed_ms = 0";
 	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
 	int rc;
 
@@ -36,7 +40,7 @@ int store_group_get(struct store *st, const char *name, struct group_row *out, s
 
 int store_group_at(struct store *st, int64_t id, struct group_row *out, struct err *e)
 {
-	static const char sql[] = "SELECT id, name, is_main FROM groups WHERE id = ?1";
+	static const char sql[] = GROUP_COLUMNS " WHERE id = ?1";
 	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
 	int rc;
 
@@ -52,19 +56,48 @@ int store_group_at(struct store *st, int64_t id, struct group_row *out, struct e
 	return 0;
 }
 
+/* A name whose old data is not all gone yet. */
+static int refuse_purging(struct store *st, const char *name, struct err *e)
+{
+	static const char sql[] =
+		"SELECT 1 FROM settings s JOIN groups g ON s.key = 'purge.' || g.id"
+		" WHERE g.name = ?1";
+	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
+	int rc;
+
+	if (!s)
+		return -1;
+	bind_text(s, 1, name);
+	rc = store_step(st, s, e);
+	return rc <= 0 ? rc
+		       : err_set(e, E_TEMP,
+				 "the data of the old group \"%.64s\" is still being deleted; try "
+				 "again in a moment",
+				 name);
+}
+
 int store_group_ensure(struct store *st, const char *name, bool is_main, struct group_row *out,
 		       struct err *e)
 {
 	static const char sql[] =
 		"INSERT INTO groups(name, is_main, created_ms) VALUES (?1, ?2, ?3)"
-		" ON CONFLICT(name) DO NOTHING";
+		" ON CONFLICT(name) DO UPDATE SET removed_ms = 0 WHERE removed_ms <> 0";
 	_cleanup_stmt_ sqlite3_stmt *s = NULL;
+	struct err none = ERR_INIT;
 
 	if (!str_is_name(name))
 		return err_set(e, E_INVAL,
 			       "\"%.64s\" is no group name: use a-z, 0-9, - and _, at most 64, "
 			       "beginning with a letter or digit",
 			       name);
+	if (store_group_get(st, name, out, &none) == 0)
+		return 0;
+	if (none.code != E_GONE) {
+		*e = none;
+		return -1;
+	}
+	if (refuse_purging(st, name, e) < 0)
+		return -1;
 	s = store_write(st, sql, e);
 	if (!s)
 		return -1;
@@ -78,7 +111,7 @@ int store_group_ensure(struct store *st, const char *name, bool is_main, struct 
 
 int store_group_each(struct store *st, group_fn *fn, void *ctx, struct err *e)
 {
-	static const char sql[] = "SELECT id, name, is_main FROM groups ORDER BY id";
+	static const char sql[] = GROUP_COLUMNS " WHERE removed_ms = 0 ORDER BY id";
 	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
 	struct group_row g;
 	int rc;

@@ -160,7 +160,8 @@ static const char *const steps[] = {
 	/* group_id, isolated: the task's, when the run was made */
 	"CREATE TABLE task_runs ("
 	" id INTEGER PRIMARY KEY, task_id INTEGER NOT NULL REFERENCES tasks(id) ON DELETE CASCADE,"
-	" group_id INTEGER NOT NULL, isolated INTEGER NOT NULL, slot_ms INTEGER NOT NULL, manual INTEGER NOT NULL DEFAULT 0, tries INTEGER NOT NULL DEFAULT 0,"
+	" group_id INTEGER NOT NULL, isolated INTEGER NOT NULL, slot_ms INTEGER NOT NULL,"
+	" manual INTEGER NOT NULL DEFAULT 0, tries INTEGER NOT NULL DEFAULT 0,"
 	" state INTEGER NOT NULL DEFAULT 0, next_ms INTEGER NOT NULL DEFAULT 0,"
 	" made_ms INTEGER NOT NULL, started_ms INTEGER, ended_ms INTEGER,"
 	" message_id INTEGER REFERENCES messages(id) ON DELETE SET NULL,"
@@ -177,6 +178,8 @@ static const char *const steps[] = {
 	"ALTER TABLE turns ADD COLUMN cost_micro INTEGER NOT NULL DEFAULT 0;"
 	"CREATE INDEX usage_by_turn ON usage(turn_id) WHERE turn_id IS NOT NULL;"
 
+	/* Who deletes a message asks for what refers to it */
+	"CREATE INDEX outbox_by_message ON outbox(message_id);"
 	"ALTER TABLE groups ADD COLUMN removed_ms INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE groups ADD COLUMN archived_id INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE groups ADD COLUMN paused INTEGER NOT NULL DEFAULT 0;"

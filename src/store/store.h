@@ -51,11 +51,13 @@ struct group_row {
 	int64_t id;
 	char name[65];
 	bool is_main;
+	bool paused;  /* its tasks do not run */
+	bool removed; /* hidden; only store_group_at finds it */
 };
-/* Makes the group when absent. */
+/* Makes the group when absent, or brings back the one that was removed. E_TEMP while its data is still being deleted. */
 int store_group_ensure(struct store *st, const char *name, bool is_main, struct group_row *out,
 		       struct err *e) must_check;
-/* E_GONE when there is none. */
+/* E_GONE when there is none. Removed ones are not found, nor told by store_group_each. */
 int store_group_get(struct store *st, const char *name, struct group_row *out,
 		    struct err *e) must_check;
 /* The same by id. */
@@ -66,6 +68,23 @@ int store_group_each(struct store *st, group_fn *fn, void *ctx, struct err *e) m
 int store_group_settings(struct store *st, int64_t group_id, char **json, struct err *e) must_check;
 int store_group_settings_set(struct store *st, int64_t group_id, const char *json,
 			     struct err *e) must_check;
+int store_group_pause(struct store *st, int64_t group_id, bool paused, struct err *e) must_check;
+/* Hides it and takes its chats from it; all else stays. purge: its data is to be deleted by store_group_purge, also after a crash. */
+int store_group_remove(struct store *st, int64_t group_id, bool purge, struct err *e) must_check;
+/* Groups whose data is still to be deleted. */
+int store_purges(struct store *st, group_fn *fn, void *ctx, struct err *e) must_check;
+/* Deletes some of a removed group's messages, files, tasks, sessions, roles and settings: bounded work, from *at (0 = the start) on.
+ * *done: all is gone. What was done and what it cost (turns, usage, acts) stays. */
+int store_group_purge(struct store *st, int64_t group_id, int64_t *at, bool *done,
+		      struct err *e) must_check;
+/* Up to which message the conversation has been archived. */
+int store_archived(struct store *st, int64_t group_id, int64_t *id, struct err *e) must_check;
+int store_archived_set(struct store *st, int64_t group_id, int64_t id, struct err *e) must_check;
+/* What goes before the first message of a session's next beginning; NULL when there is none; the caller frees. text NULL removes it. */
+int store_carry_get(struct store *st, int64_t group_id, const char *session, char **text,
+		    struct err *e) must_check;
+int store_carry_set(struct store *st, int64_t group_id, const char *session, const char *text,
+		    struct err *e) must_check;
 
 struct chat_row {
 	int64_t id;
@@ -140,6 +159,7 @@ struct msg_new {
 	size_t text_len;
 	int64_t sent_ms; /* the platform's time */
 	enum msg_state state;
+	int64_t task_run_id; /* 0 = said by a person */
 };
 /* Inserts; a known platform id sets *dup and the old row's id and changes nothing. */
 int store_message_in(struct store *st, const struct msg_new *m, int64_t *id, bool *dup,
@@ -161,6 +181,7 @@ struct msg_row { /* strings are borrowed for the call */
 	bool notice; /* ours, not the agent's */
 	size_t text_len;
 	const char *session;
+	int64_t sender_id, task_run_id; /* 0 = none */
 };
 typedef void msg_fn(void *ctx, const struct msg_row *m);
 /* Pending messages of a group's session with id > after, oldest first, at most limit; none behind one of the same chat that waits for its
@@ -204,6 +225,10 @@ int store_spoke_in(struct store *st, int64_t chat_id, const char *thread, bool *
 /* Messages of a channel's chats that wait for their files, oldest first. */
 int store_fetching(struct store *st, const char *channel, msg_fn *fn, void *ctx,
 		   struct err *e) must_check;
+/* All messages of a group after *at, in order, in both directions: looks at a bounded number of rows of the table and moves *at on. *done: there
+ * are no more. */
+int store_group_messages(struct store *st, int64_t group_id, int64_t *at, bool *done, msg_fn *fn,
+			 void *ctx, struct err *e) must_check;
 /* Counts by state over a group (0 = all); what waits for its files counts as pending. */
 int store_message_counts(struct store *st, int64_t group_id, int64_t by_state[5],
 			 struct err *e) must_check;
