@@ -54,7 +54,7 @@ int64_t store_now(const struct store *st);
 #define MSG_COLUMNS                                                                                \
 	"m.id, m.chat_id, m.group_id, m.turn_id, m.dir, m.state, m.tries, m.sent_ms, m.thread,"    \
 	" m.platform_id, m.text, coalesce((SELECT name FROM senders WHERE id = m.sender_id), '')," \
-	" m.notice, m.session"
+	" m.notice, m.session, coalesce(m.sender_id, 0), coalesce(m.task_run_id, 0)"
 void store_read_msg(sqlite3_stmt *s, struct msg_row *m);
 int store_each_msg(struct store *st, sqlite3_stmt *s, msg_fn *fn, void *ctx,
 		   struct err *e) must_check;

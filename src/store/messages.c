@@ -29,6 +29,8 @@ void store_read_msg(sqlite3_stmt *s, struct msg_row *m)
 	m->sender = column(s, 11);
 	m->notice = sqlite3_column_int(s, 12) != 0;
 	m->session = column(s, 13);
+	m->sender_id = sqlite3_column_int64(s, 14);
+	m->task_run_id = sqlite3_column_int64(s, 15);
 }
 
 int store_each_msg(struct store *st, sqlite3_stmt *s, msg_fn *fn, void *ctx, struct err *e)
@@ -65,8 +67,8 @@ int store_message_in(struct store *st, const struct msg_new *m, int64_t *id, boo
 {
 	static const char sql[] =
 		"INSERT INTO messages(chat_id, group_id, session, thread, dir, state, platform_id,"
-		" sender_id, text, sent_ms, stored_ms)"
-		" VALUES (?1, ?2, ?10, ?3, 0, ?4, ?5, nullif(?6, 0), ?7, ?8, ?9)"
+		" sender_id, text, sent_ms, stored_ms, task_run_id)"
+		" VALUES (?1, ?2, ?10, ?3, 0, ?4, ?5, nullif(?6, 0), ?7, ?8, ?9, nullif(?11, 0))"
 		" ON CONFLICT(chat_id, dir, platform_id) DO NOTHING";
 	_cleanup_stmt_ sqlite3_stmt *s = store_write(st, sql, e);
 
@@ -82,6 +84,7 @@ int store_message_in(struct store *st, const struct msg_new *m, int64_t *id, boo
 	sqlite3_bind_int64(s, 8, m->sent_ms);
 	sqlite3_bind_int64(s, 9, store_now(st));
 	bind_text(s, 10, m->session);
+	sqlite3_bind_int64(s, 11, m->task_run_id);
 	if (store_done(st, s, e) < 0)
 		return -1;
 	*dup = sqlite3_changes(st->db) == 0;

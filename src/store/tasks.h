@@ -60,7 +60,7 @@ int store_task_find(struct store *st, int64_t group_id, const char *word, int64_
 
 struct run_row { /* strings are borrowed for the call */
 	int64_t id, task_id, slot_ms, tries, next_ms, made_ms, started_ms, ended_ms;
-	bool manual;
+	bool manual, isolated;
 	enum run_state state;
 	int64_t message_id, turn_id;
 	int64_t input, output, cache_read, cache_write,
@@ -74,5 +74,60 @@ typedef void run_fn(void *ctx, const struct run_row *r);
 int store_run_each(struct store *st, int64_t group_id, int64_t task_id, int64_t limit, run_fn *fn,
 		   void *ctx, struct err *e) must_check;
 int store_run_get(struct store *st, int64_t id, run_fn *fn, void *ctx, struct err *e) must_check;
+
+/* --- for the scheduler (router/schedule.h) ---------------------------------------------- */
+
+#define RUN_TEXT_MAX ((size_t)64 << 10) /* bytes kept of what a run said */
+
+/* When a task is due next, or a run is to be tried again; 0 = never. Groups that are paused or removed are left out, here and below. */
+int store_due_next(struct store *st, int64_t *due_ms, struct err *e) must_check;
+/* The first group after this one, by number, that has a task due at now_ms; 0 = none. */
+int store_due_group(struct store *st, int64_t now_ms, int64_t after, int64_t *group_id,
+		    struct err *e) must_check;
+/* That task of the group which is due longest. E_GONE when there is none. */
+int store_due_task(struct store *st, int64_t group_id, int64_t now_ms, task_fn *fn, void *ctx,
+		   struct err *e) must_check;
+/* The next slot; 0 = there is none. */
+int store_task_next(struct store *st, int64_t id, int64_t next_ms, int64_t due_ms,
+		    struct err *e) must_check;
+int store_task_state(struct store *st, int64_t id, enum task_state state, const char *why,
+		     struct err *e) must_check;
+/* Failures in a row. */
+int store_task_failures(struct store *st, int64_t id, int64_t n, struct err *e) must_check;
+int store_task_count(struct store *st, int64_t group_id, int64_t *live, struct err *e) must_check;
+
+/* A run for a slot; *id 0 when the slot has one. A state that is an end is ended at once. */
+int store_run_add(struct store *st, int64_t task_id, int64_t slot_ms, bool manual,
+		  enum run_state state, const char *text, int64_t *id, struct err *e) must_check;
+/* How many runs of a task are not over; *any: one of them, 0 = none. */
+int store_runs_open(struct store *st, int64_t task_id, int64_t *n, int64_t *any,
+		    struct err *e) must_check;
+/* Those of all tasks (task 0) or of one that are not over, oldest first, at most limit. */
+int store_runs_each_open(struct store *st, int64_t task_id, int64_t limit, run_fn *fn, void *ctx,
+			 struct err *e) must_check;
+/* The first group after this one, by number, with a run that waits and may begin at now_ms; 0 = none. */
+int store_wait_group(struct store *st, int64_t now_ms, int64_t after, int64_t *group_id,
+		     struct err *e) must_check;
+/* The oldest such run of the group; 0 = none. */
+int store_wait_run(struct store *st, int64_t group_id, bool isolated, int64_t now_ms,
+		   int64_t *run_id, struct err *e) must_check;
+/* How many go on (RUN_GATE, RUN_RUNNING) in a group (0 = all). */
+int store_runs_going(struct store *st, int64_t group_id, bool isolated, int64_t *n,
+		     struct err *e) must_check;
+/* RUN_GATE, or RUN_RUNNING with its message. */
+int store_run_begin(struct store *st, int64_t id, enum run_state state, int64_t message_id,
+		    struct err *e) must_check;
+/* One more of its turns: what that used is the run's. */
+int store_run_turn(struct store *st, int64_t id, int64_t turn_id, struct err *e) must_check;
+struct run_end {
+	int64_t id, turn_id;  /* turn 0 = none */
+	enum run_state state; /* RUN_WAITING: to be tried again at next_ms */
+	int64_t next_ms;
+	const char *text, *error; /* cut to RUN_TEXT_MAX */
+};
+/* Adds what the turn used. E_GONE when the run is over already. */
+int store_run_end(struct store *st, const struct run_end *end, struct err *e) must_check;
+/* The turn has cost so much more, by the agent's own reckoning. */
+int store_turn_cost(struct store *st, int64_t turn_id, int64_t micro, struct err *e) must_check;
 
 #endif

@@ -1,0 +1,365 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The table of tasks: what is to run, when next, and in what state it is. It exists apart from the runs (runs.c) because a task is changed by people, a
+ * run only by the scheduler. It must never compute a time: next and due are told to it.
+ */
+#include "store/tasks.h"
+#include <string.h>
+#include "base/str.h"
+#include "store/impl.h"
+
+#define COLUMNS                                                                                    \
+	"t.id, t.group_id, t.chat_id, coalesce(t.sender_id, 0), t.thread, t.name, t.prompt, "      \
+	"t.gate,"                                                                                  \
+	" t.spec, t.zone, t.why, t.anchor_ms, t.context, t.catch_up, t.overlap, t.max_ms,"         \
+	" t.jitter_ms, t.retries, t.fail_max, t.failures, t.state, coalesce(t.next_ms, 0),"        \
+	" coalesce(t.due_ms, 0), t.created_ms, t.updated_ms, g.name, c.channel, c.platform_id"
+#define TABLES " FROM tasks t JOIN groups g ON g.id = t.group_id JOIN chats c ON c.id = t.chat_id"
+/* The words of the partial indexes, for a group that works. */
+#define DUE                                                                                        \
+	"state = 0 AND due_ms IS NOT NULL AND group_id NOT IN"                                     \
+	" (SELECT id FROM groups WHERE paused <> 0 OR removed_ms <> 0)"
+
+const char *task_state_word(enum task_state s)
+{
+	switch (s) {
+	case TASK_ACTIVE:
+		return "active";
+	case TASK_PAUSED:
+		return "paused";
+	case TASK_DONE:
+		return "done";
+	case TASK_CANCELLED:
+		return "cancelled";
+	}
+	return "unknown";
+}
+
+static const char *column(sqlite3_stmt *s, int i)
+{
+	const char *t = (const char *)sqlite3_column_text(s, i);
+
+	return t ? t : "";
+}
+
+static void read_task(sqlite3_stmt *s, struct task_row *t)
+{
+	const char **const text[] = {&t->thread, &t->name, &t->prompt, &t->gate,
+				     &t->spec,	 &t->zone, &t->why};
+	int64_t *const last[] = {&t->max_ms, &t->jitter_ms, &t->retries, &t->fail_max,
+				 &t->failures};
+
+	t->id = sqlite3_column_int64(s, 0);
+	t->group_id = sqlite3_column_int64(s, 1);
+	t->chat_id = sqlite3_column_int64(s, 2);
+	t->sender_id = sqlite3_column_int64(s, 3);
+	for (size_t i = 0; i < ARRAY_LEN(text); i++)
+		*text[i] = column(s, 4 + (int)i);
+	t->anchor_ms = sqlite3_column_int64(s, 11);
+	t->context = (enum task_context)sqlite3_column_int(s, 12);
+	t->catch_up = sqlite3_column_int64(s, 13);
+	t->queue = sqlite3_column_int(s, 14) != 0;
+	for (size_t i = 0; i < ARRAY_LEN(last); i++)
+		*last[i] = sqlite3_column_int64(s, 15 + (int)i);
+	t->state = (enum task_state)sqlite3_column_int(s, 20);
+	t->next_ms = sqlite3_column_int64(s, 21);
+	t->due_ms = sqlite3_column_int64(s, 22);
+	t->created_ms = sqlite3_column_int64(s, 23);
+	t->updated_ms = sqlite3_column_int64(s, 24);
+	t->group = column(s, 25);
+	t->channel = column(s, 26);
+	t->chat = column(s, 27);
+}
+
+static int each(struct store *st, sqlite3_stmt *s, task_fn *fn, void *ctx, struct err *e)
+{
+	struct task_row t;
+	int rc;
+
+	while ((rc = store_step(st, s, e)) > 0) {
+		read_task(s, &t);
+		fn(ctx, &t);
+	}
+	return rc;
+}
+
+/* --- reading ------------------------------------------------------------------------------ */
+
+int store_task_get(struct store *st, int64_t id, task_fn *fn, void *ctx, struct err *e)
+{
+	static const char sql[] = "SELECT " COLUMNS TABLES " WHERE t.id = ?1";
+	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
+	struct task_row t;
+	int rc;
+
+	if (!s)
+		return -1;
+	sqlite3_bind_int64(s, 1, id);
+	rc = store_step(st, s, e);
+	if (rc <= 0)
+		return rc < 0 ? -1 : err_set(e, E_GONE, "there is no task %lld", (long long)id);
+	read_task(s, &t);
+	fn(ctx, &t);
+	return 0;
+}
+
+int store_task_each(struct store *st, int64_t group_id, bool all, task_fn *fn, void *ctx,
+		    struct err *e)
+{
+	static const char sql[] = "SELECT " COLUMNS TABLES " WHERE (?1 = 0 OR t.group_id = ?1)"
+				  " AND (?2 OR t.state < 2) ORDER BY g.name, t.name, t.id";
+	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
+
+	if (!s)
+		return -1;
+	sqlite3_bind_int64(s, 1, group_id);
+	sqlite3_bind_int(s, 2, all);
+	return each(st, s, fn, ctx, e);
+}
+
+int store_task_count(struct store *st, int64_t group_id, int64_t *live, struct err *e)
+{
+	static const char sql[] = "SELECT count(*) FROM tasks WHERE group_id = ?1 AND state < 2";
+	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
+
+	if (!s)
+		return -1;
+	sqlite3_bind_int64(s, 1, group_id);
+	if (store_step(st, s, e) < 0)
+		return -1;
+	*live = sqlite3_column_int64(s, 0);
+	return 0;
+}
+
+/* The name that was probably meant, of those that the asker may see. */
+static int no_task(struct store *st, int64_t group_id, const char *word, struct err *e)
+{
+	static const char sql[] = "SELECT name FROM tasks WHERE (?1 = 0 OR group_id = ?1)"
+				  " AND state < 2 ORDER BY id DESC LIMIT 1000";
+	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
+	char best[65] = "";
+	size_t least = 4;
+	int rc;
+
+	if (!s)
+		return -1;
+	sqlite3_bind_int64(s, 1, group_id);
+	while ((rc = store_step(st, s, e)) > 0) {
+		size_t d = str_distance(word, column(s, 0));
+
+		if (d >= least)
+			continue;
+		least = d;
+		str_copy(best, sizeof(best), column(s, 0));
+	}
+	if (rc < 0)
+		return -1;
+	if (best[0])
+		return err_set(e, E_GONE, "there is no task \"%.64s\": did you mean \"%s\"?", word,
+			       best);
+	return err_set(e, E_GONE, "there is no task \"%.64s\"; the list has their names", word);
+}
+
+int store_task_find(struct store *st, int64_t group_id, const char *word, int64_t *id,
+		    struct err *e)
+{
+	/* Of the live ones by name; by number all of them. */
+	static const char sql[] =
+		"SELECT id FROM tasks WHERE (?1 = 0 OR group_id = ?1)"
+		" AND ((?3 <> 0 AND id = ?3) OR (?3 = 0 AND name = ?2 AND state < 2)) LIMIT 2";
+	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
+	struct err none = ERR_INIT;
+	int64_t number = 0;
+	int rc;
+
+	if (!s)
+		return -1;
+	if (str_to_i64(word[0] == '#' ? word + 1 : word, 1, INT64_MAX, &number, &none) < 0)
+		number = 0;
+	sqlite3_bind_int64(s, 1, group_id);
+	bind_text(s, 2, word);
+	sqlite3_bind_int64(s, 3, number);
+	rc = store_step(st, s, e);
+	if (rc <= 0)
+		return rc < 0 ? -1 : no_task(st, group_id, word, e);
+	*id = sqlite3_column_int64(s, 0);
+	rc = store_step(st, s, e);
+	if (rc > 0)
+		return err_set(e, E_INVAL,
+			       "more than one group has a task \"%.64s\": say its number, such as "
+			       "%lld",
+			       word, (long long)*id);
+	return rc;
+}
+
+/* --- writing ------------------------------------------------------------------------------ */
+
+static int name_is_free(struct store *st, const struct task_row *t, struct err *e)
+{
+	static const char sql[] =
+		"SELECT id FROM tasks WHERE group_id = ?1 AND name = ?2 AND state < 2 AND id <> ?3";
+	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
+	int rc;
+
+	if (!s)
+		return -1;
+	sqlite3_bind_int64(s, 1, t->group_id);
+	bind_text(s, 2, t->name);
+	sqlite3_bind_int64(s, 3, t->id);
+	rc = store_step(st, s, e);
+	if (rc > 0)
+		return err_set(e, E_INVAL,
+			       "name: this group has a task \"%s\" already (#%lld): take another "
+			       "name, or change that one",
+			       t->name, (long long)sqlite3_column_int64(s, 0));
+	return rc;
+}
+
+int store_task_put(struct store *st, const struct task_row *t, int64_t *id, struct err *e)
+{
+	static const char add[] =
+		"INSERT INTO tasks(group_id, sender_id, chat_id, thread, name, prompt, gate, spec,"
+		" zone, why, anchor_ms, context, catch_up, overlap, max_ms, jitter_ms, retries,"
+		" fail_max, failures, state, next_ms, due_ms, updated_ms, created_ms)"
+		" VALUES (?2, nullif(?3, 0), ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15,"
+		" ?16, ?17, ?18, ?19, ?20, ?21, nullif(?22, 0), nullif(?23, 0), ?24, ?24)";
+	static const char set[] =
+		"UPDATE tasks SET chat_id = ?4, thread = ?5, name = ?6, prompt = ?7, gate = ?8,"
+		" spec = ?9, zone = ?10, why = ?11, anchor_ms = ?12, context = ?13, catch_up = ?14,"
+		" overlap = ?15, max_ms = ?16, jitter_ms = ?17, retries = ?18, fail_max = ?19,"
+		" failures = ?20, state = ?21, next_ms = nullif(?22, 0), due_ms = nullif(?23, 0),"
+		" updated_ms = ?24 WHERE id = ?1";
+	const char *const text[] = {t->thread, t->name, t->prompt, t->gate,
+				    t->spec,   t->zone, t->why};
+	const int64_t number[] = {t->anchor_ms, t->context,   t->catch_up, t->queue,
+				  t->max_ms,	t->jitter_ms, t->retries,  t->fail_max,
+				  t->failures,	t->state,     t->next_ms,  t->due_ms};
+	_cleanup_stmt_ sqlite3_stmt *s = NULL;
+
+	if (t->state < TASK_DONE && name_is_free(st, t, e) < 0)
+		return -1;
+	s = store_write(st, t->id ? set : add, e);
+	if (!s)
+		return -1;
+	if (t->id) {
+		sqlite3_bind_int64(s, 1, t->id);
+	} else {
+		sqlite3_bind_int64(s, 2, t->group_id);
+		sqlite3_bind_int64(s, 3, t->sender_id);
+	}
+	sqlite3_bind_int64(s, 4, t->chat_id);
+	for (size_t i = 0; i < ARRAY_LEN(text); i++)
+		bind_text(s, 5 + (int)i, text[i]);
+	for (size_t i = 0; i < ARRAY_LEN(number); i++)
+		sqlite3_bind_int64(s, 12 + (int)i, number[i]);
+	sqlite3_bind_int64(s, 24, store_now(st));
+	if (store_done(st, s, e) < 0)
+		return -1;
+	if (t->id && sqlite3_changes(st->db) != 1)
+		return err_set(e, E_GONE, "there is no task %lld", (long long)t->id);
+	*id = t->id ? t->id : sqlite3_last_insert_rowid(st->db);
+	return 0;
+}
+
+int store_task_next(struct store *st, int64_t id, int64_t next_ms, int64_t due_ms, struct err *e)
+{
+	static const char sql[] =
+		"UPDATE tasks SET next_ms = nullif(?2, 0), due_ms = nullif(?3, 0) WHERE id = ?1";
+	_cleanup_stmt_ sqlite3_stmt *s = store_write(st, sql, e);
+
+	if (!s)
+		return -1;
+	sqlite3_bind_int64(s, 1, id);
+	sqlite3_bind_int64(s, 2, next_ms);
+	sqlite3_bind_int64(s, 3, due_ms);
+	return store_done(st, s, e);
+}
+
+int store_task_state(struct store *st, int64_t id, enum task_state state, const char *why,
+		     struct err *e)
+{
+	static const char sql[] =
+		"UPDATE tasks SET state = ?2, why = ?3, updated_ms = ?4 WHERE id = ?1";
+	_cleanup_stmt_ sqlite3_stmt *s = store_write(st, sql, e);
+
+	if (!s)
+		return -1;
+	sqlite3_bind_int64(s, 1, id);
+	sqlite3_bind_int(s, 2, state);
+	bind_text(s, 3, why);
+	sqlite3_bind_int64(s, 4, store_now(st));
+	return store_done(st, s, e);
+}
+
+int store_task_failures(struct store *st, int64_t id, int64_t n, struct err *e)
+{
+	static const char sql[] = "UPDATE tasks SET failures = ?2 WHERE id = ?1 AND failures <> ?2";
+	_cleanup_stmt_ sqlite3_stmt *s = store_write(st, sql, e);
+
+	if (!s)
+		return -1;
+	sqlite3_bind_int64(s, 1, id);
+	sqlite3_bind_int64(s, 2, n);
+	return store_done(st, s, e);
+}
+
+/* --- what is due -------------------------------------------------------------------------- */
+
+int store_due_next(struct store *st, int64_t *due_ms, struct err *e)
+{
+	static const char task[] = "SELECT due_ms FROM tasks WHERE " DUE " ORDER BY due_ms LIMIT 1";
+	static const char again[] =
+		"SELECT next_ms FROM task_runs WHERE state = 0 AND next_ms > 0 AND group_id NOT IN"
+		" (SELECT id FROM groups WHERE paused <> 0 OR removed_ms <> 0)"
+		" ORDER BY next_ms LIMIT 1";
+	_cleanup_stmt_ sqlite3_stmt *t = store_read(st, task, e);
+	_cleanup_stmt_ sqlite3_stmt *a = t ? store_read(st, again, e) : NULL;
+	int64_t first, second;
+
+	if (!a || store_step(st, t, e) < 0 || store_step(st, a, e) < 0)
+		return -1;
+	first = sqlite3_column_int64(t, 0);
+	second = sqlite3_column_int64(a, 0);
+	*due_ms = !first || (second && second < first) ? second : first;
+	return 0;
+}
+
+int store_due_group(struct store *st, int64_t now_ms, int64_t after, int64_t *group_id,
+		    struct err *e)
+{
+	static const char sql[] = "SELECT group_id FROM tasks WHERE " DUE
+				  " AND due_ms <= ?1 AND group_id > ?2 ORDER BY group_id LIMIT 1";
+	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
+	int rc;
+
+	if (!s)
+		return -1;
+	sqlite3_bind_int64(s, 1, now_ms);
+	sqlite3_bind_int64(s, 2, after);
+	rc = store_step(st, s, e);
+	*group_id = rc > 0 ? sqlite3_column_int64(s, 0) : 0;
+	return rc < 0 ? -1 : 0;
+}
+
+int store_due_task(struct store *st, int64_t group_id, int64_t now_ms, task_fn *fn, void *ctx,
+		   struct err *e)
+{
+	static const char sql[] =
+		"SELECT " COLUMNS TABLES " WHERE t.id = (SELECT id FROM tasks WHERE group_id = ?1"
+		" AND state = 0 AND due_ms IS NOT NULL AND due_ms <= ?2"
+		" ORDER BY due_ms, id LIMIT 1)";
+	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
+	struct task_row t;
+	int rc;
+
+	if (!s)
+		return -1;
+	sqlite3_bind_int64(s, 1, group_id);
+	sqlite3_bind_int64(s, 2, now_ms);
+	rc = store_step(st, s, e);
+	if (rc <= 0)
+		return rc < 0 ? -1 : err_set(e, E_GONE, "no task of this group is due");
+	read_task(s, &t);
+	fn(ctx, &t);
+	return 0;
+}
