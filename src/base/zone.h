@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Time zones of the IANA database, by name (GLib underneath, hidden). It knows the rules for all of the past and the future that the
- * database tells, and never the zone of this machine: a zone is always named.
+ * database tells, and never the zone of this machine: a zone is always named. The database is the system's (/usr/share/zoneinfo, or
+ * $TZDIR); an open zone keeps the rules it was opened with.
  */
 #ifndef CHELA_BASE_ZONE_H
 #define CHELA_BASE_ZONE_H
@@ -10,13 +11,23 @@
 #include "base/err.h"
 #include "base/mem.h"
 
+#define ZONE_NAME_MAX 63
+
 struct zone;
-/* "Europe/Berlin", "UTC". E_INVAL names the nearest one that is there. Names with "..", "/" at the start or odd characters are refused. */
+/* "Europe/Berlin", "UTC". E_INVAL names the nearest one that is there. Names with "..", "/" at the start or odd characters are refused.
+ * Reads one small file; opening one that is open already costs little. */
 struct zone *zone_open(const char *name, struct err *e) must_check;
 void zone_close(struct zone *z); /* NULL is fine */
+static inline void cleanup_zone_p(struct zone **z)
+{
+	zone_close(*z);
+}
+#define _cleanup_zone_ _cleanup_(cleanup_zone_p)
 const char *zone_name(const struct zone *z);
 /* Seconds east of UTC at this moment; abbrev (may be NULL) is borrowed: "CET". */
 int32_t zone_offset(const struct zone *z, int64_t utc_s, const char **abbrev);
+/* Whether the offset changes in (from_s, to_s], and when first. The two are at most three days apart. */
+bool zone_change(const struct zone *z, int64_t from_s, int64_t to_s, int64_t *at_s);
 
 /* A wall clock's time as seconds since 1970-01-01T00:00:00 on that clock. */
 enum zone_fit {
