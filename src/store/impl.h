@@ -7,7 +7,7 @@
 #include <sqlite3.h>
 #include "store/store.h"
 
-#define STMT_SLOTS 256 /* power of two, well above the number of statements */
+#define STMT_SLOTS 1024 /* power of two, well above the number of statements */
 
 struct after {
 	void (*cb)(void *ctx);
