@@ -6,12 +6,22 @@
 #ifndef CHELA_SERVE_H
 #define CHELA_SERVE_H
 #include "admin/cli.h"
+#include "runtime/notify.h"
 
 int cmd_serve(const struct cli *c);
 
-/* front.c: runs the network-facing server until it is told to stop. Returns the exit status of its process. */
-int front_run(const struct config *cfg, int warden_fd, int ready_fd);
-#define FRONT_RESTART                                                                              \
-	75 /* exit status: start me again (the warden is gone, or the store is at odds) */
+struct front_start {
+	int warden_fd;
+	int ready_fd;		     /* told when all is ready; -1 = nobody waits */
+	const struct notify *notify; /* the service manager */
+	char told[240];		     /* main hears it once the server is up; "" = nothing */
+};
+/* front.c: runs the network-facing server until it is told to stop: SIGTERM lets the running turns end, a second one or SIGUSR2 does not. Returns the exit
+ * status of its process. */
+int front_run(const struct config *cfg, const struct front_start *st);
+/* Exit statuses that ask for something. */
+#define FRONT_RESTART 75 /* start me again (the warden is gone, or the store is at odds) */
+#define FRONT_RENEW   76 /* the operator said `restart`: read the configuration anew and begin */
+#define FRONT_NOW     SIGUSR2
 
 #endif
