@@ -7,7 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include "admin/control.h"
+#include "admin/command.h"
 #include "admin/reload.h"
 #include "admin/serve_settings.h"
 #include "base/log.h"
@@ -211,7 +211,10 @@ static int wire(struct front *f, int warden_fd, struct err *e)
 		.may_restart = may_restart,
 		.reload = do_reload,
 		.ctx = f,
+		.commands = commands_new(),
 	};
+	r.commands = &command_router;
+	r.commands_ctx = c;
 	f->reload = reload_new(&f->cfg, e);
 	if (!f->reload || serve_settings_load(&f->cfg, &f->set, e) < 0 || load_secrets(f, e) < 0 ||
 	    channels_check_files(&f->cfg, e) < 0 || open_store(f, e) < 0 || open_loop(f, e) < 0)
@@ -236,6 +239,7 @@ static void unwire(struct front *f)
 		log_error("serve", "commit at the end failed", "err=\"%s\"", e.msg);
 	if (f->control)
 		control_free(f->control);
+	commands_free(f->control_opts.commands);
 	if (f->router)
 		router_free(f->router);
 	if (f->loop) {
@@ -266,6 +270,7 @@ int front_run(const struct config *cfg, const struct front_start *st)
 	struct err e = ERR_INIT;
 
 	front_drop_powers(cfg);
+	log_keep();
 	if (wire(&f, st->warden_fd, &e) < 0) {
 		f.status = 1;
 		notify_send(st->notify, "STATUS=cannot start: %s", e.msg);

@@ -4,13 +4,12 @@
 #include <string.h>
 #include <sys/stat.h>
 #include "admin/cli.h"
-#include "admin/command.h"
+#include "admin/command_impl.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "serve.h"
 
 #define INSTALLED_HOME "/var/lib/chela"
-#define ADMIN_MAX      32 /* of admin_commands, for the hint */
 
 static int cmd_version(const struct cli *c)
 {
@@ -32,28 +31,86 @@ static const struct cli_command commands[] = {
 	{"doctor", "doctor", "check this machine and the configuration, each line with its fix",
 	 cmd_doctor},
 	{"version", "version", "print the version", cmd_version},
-	{"help", "help", "print this list", cmd_help},
+	{"help", "help [--json] [COMMAND]", "print this list, or more about a command", cmd_help},
 };
+
+static int unknown(const char *word)
+{
+	const char *names[ARRAY_LEN(commands) + 1] = {0}, *near;
+	const struct command_form *form;
+	_cleanup_(buf_free) struct buf usage = {0};
+	_cleanup_free_ char *copy = xstrdup(word);
+
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+		names[i] = commands[i].name;
+	near = str_nearest(word, names);
+	form = command_near(1, (char *const[]){copy}, CMD_CLI);
+	if (form && (!near || str_distance(word, form->name) <= str_distance(word, near)))
+		command_put_usage(&usage, "chela ", form);
+	else if (near)
+		buf_putf(&usage, "chela %s", near);
+	fprintf(stderr, "chela: there is no command \"%.40s\"%s%s (all: chela help)\n", word,
+		usage.p ? "; did you mean: " : "", usage.p ? usage.p : "");
+	return 2;
+}
+
+static void put_local_json(void)
+{
+	_cleanup_json_ cJSON *j = command_help_json();
+	cJSON *list = cJSON_AddArrayToObject(j, "local");
+	_cleanup_free_ char *text = NULL;
+
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
+		cJSON *one = cJSON_CreateObject();
+
+		cJSON_AddStringToObject(one, "name", commands[i].name);
+		cJSON_AddStringToObject(one, "usage", commands[i].usage);
+		cJSON_AddStringToObject(one, "help", commands[i].help);
+		cJSON_AddItemToArray(list, one);
+	}
+	text = json_print(j);
+	printf("%s\n", text);
+}
+
+static int put_help(const char *word)
+{
+	_cleanup_(buf_free) struct buf out = {0};
+	bool hit = command_put_help(&out, word, "", CMD_CLI, ROLE_OWNER);
+
+	for (size_t i = 0; word[0] && i < ARRAY_LEN(commands); i++) {
+		if (!streq(commands[i].name, word))
+			continue;
+		if (!hit)
+			printf("  %-34s %s\n", commands[i].usage, commands[i].help);
+		hit = true;
+	}
+	if (out.p)
+		fputs(out.p, stdout);
+	return hit ? 0 : unknown(word);
+}
 
 static int cmd_help(const struct cli *c)
 {
-	(void)c;
-	printf("usage: chela [--home DIR] [--config FILE] COMMAND ...\n\n");
-	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-		printf("  %-24s %s\n", commands[i].usage, commands[i].help);
-	printf("\nof the running server:\n");
-	for (size_t i = 0; admin_commands[i]; i++) {
-		const struct admin_command *a = admin_commands[i];
+	struct cli words = *c;
+	struct err e = ERR_INIT;
 
-		for (const char *p = a->usage, *h = a->help; p;) {
-			size_t n = strcspn(p, "\n"), k = strcspn(h, "\n");
-
-			printf("  %-40.*s %.*s\n", (int)n, p, (int)k, h);
-			p = p[n] ? p + n + 1 : NULL;
-			h += k + (h[k] == '\n');
-		}
+	if (cli_flag(&words, "--json")) {
+		put_local_json();
+		return 0;
 	}
-	printf("\nState lies in --home, CHELA_HOME, the current folder when it is a checkout of\n"
+	if (words.argc == 1)
+		return put_help(words.argv[0]);
+	if (cli_no_more(&words, "help [--json] [COMMAND]", &e) < 0)
+		return cli_fail(&e);
+	printf("usage: chela [--home DIR] [--config FILE] COMMAND ...\n\n");
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
+		if (!command_known(commands[i].name))
+			printf("  %-34s %s\n", commands[i].usage, commands[i].help);
+	}
+	printf("\nof the running server, and in the main group's chats (/status, /groups list):\n");
+	put_help("");
+	printf("\nchela help COMMAND tells more.\n"
+	       "State lies in --home, CHELA_HOME, the current folder when it is a checkout of\n"
 	       "chela, or " INSTALLED_HOME ". Configuration: config/chela.yaml in there.\n");
 	return 0;
 }
@@ -69,21 +126,6 @@ static const char *find_home(void)
 	if (stat("config/policy.default.yaml", &st) == 0 && stat("src/warden", &st) == 0)
 		return ".";
 	return INSTALLED_HOME;
-}
-
-static int unknown(const char *word)
-{
-	const char *names[ARRAY_LEN(commands) + ADMIN_MAX + 1] = {0}, *near;
-	size_t n = 0;
-
-	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-		names[n++] = commands[i].name;
-	for (size_t i = 0; admin_commands[i] && i < ADMIN_MAX; i++)
-		names[n++] = admin_commands[i]->name;
-	near = str_nearest(word, names);
-	fprintf(stderr, "chela: there is no command \"%.40s\"%s%s (all: chela help)\n", word,
-		near ? "; did you mean: chela " : "", near ? near : "");
-	return 2;
 }
 
 int main(int argc, char **argv)
@@ -113,9 +155,5 @@ int main(int argc, char **argv)
 		if (streq(commands[i].name, word))
 			return commands[i].run(&c);
 	}
-	for (size_t i = 0; admin_commands[i]; i++) {
-		if (streq(admin_commands[i]->name, word))
-			return command_remote(&c, word);
-	}
-	return unknown(word);
+	return command_known(word) ? command_remote(&c, word) : unknown(word);
 }

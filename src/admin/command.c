@@ -2,26 +2,23 @@
 /*
  * The table of operator's commands and the replies to them, on the server's side; and the command line's way to it. See command.h.
  */
-#include "admin/command.h"
+#include "admin/command_impl.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include "admin/ask.h"
 #include "admin/cli.h"
 #include "base/guest_log.h"
+#include "base/log.h"
+#include "base/redact.h"
 #include "base/str.h"
 
-const struct admin_command *const admin_commands[] = {
-	&command_outbox, &command_channels, &command_groups,
-	&command_chats,	 &command_whatsapp, NULL,
-};
-
-#define WORDS_MAX 32
+#define ACT_MAX 200 /* bytes of a command that are kept in the record */
 
 struct reply {
-	const struct admin_command *command;
+	const struct command_form *form;
 	struct reply **slot;
-	void (*put)(void *ctx, cJSON *event);
+	const struct reply_to *to;
 	void *ctx;
 	void (*gone)(void *ctx);
 	void *gone_ctx;
@@ -29,41 +26,34 @@ struct reply {
 	bool ended, dead; /* answered; nobody listens any more */
 };
 
-static cJSON *event(const char *name)
-{
-	cJSON *j = cJSON_CreateObject();
-
-	cJSON_AddStringToObject(j, "ev", name);
-	return j;
-}
-
 void reply_line(struct reply *r, const char *fmt, ...)
 {
 	_cleanup_free_ char *text = NULL;
-	cJSON *j = event("line");
 	va_list ap;
 
 	va_start(ap, fmt);
 	text = xvasprintf(fmt, ap);
 	va_end(ap);
-	cJSON_AddStringToObject(j, "text", text);
-	if (r->dead)
-		cJSON_Delete(j);
-	else
-		r->put(r->ctx, j);
+	if (!r->dead)
+		r->to->line(r->ctx, text);
+}
+
+void reply_text(struct reply *r, const char *text)
+{
+	while (*text) {
+		size_t n = strcspn(text, "\n");
+
+		reply_line(r, "%.*s", (int)n, text);
+		text += n + (text[n] == '\n');
+	}
 }
 
 void reply_end(struct reply *r, int status)
 {
-	cJSON *j = event("end");
-
-	cJSON_AddNumberToObject(j, "status", status);
 	r->ended = true;
-	if (r->dead) {
-		cJSON_Delete(j);
-	} else {
+	if (!r->dead) {
 		*r->slot = NULL;
-		r->put(r->ctx, j);
+		r->to->end(r->ctx, status);
 	}
 	if (!r->running)
 		free(r);
@@ -71,20 +61,24 @@ void reply_end(struct reply *r, int status)
 
 void reply_fail(struct reply *r, const struct err *e)
 {
-	reply_line(r, "chela: %s", e->msg);
+	reply_line(r, "%s%s", r->to->trouble, e->msg);
 	reply_end(r, e->code == E_INVAL ? 2 : 1);
+}
+
+void reply_done(struct reply *r, int rc, const struct err *e)
+{
+	if (rc < 0)
+		reply_fail(r, e);
+	else
+		reply_end(r, 0);
 }
 
 void reply_usage(struct reply *r)
 {
-	const char *p = r->command->usage;
+	_cleanup_(buf_free) struct buf usage = {0};
 
-	for (const char *lead = "usage: chela "; p; lead = "       chela ") {
-		size_t n = strcspn(p, "\n");
-
-		reply_line(r, "%s%.*s", lead, (int)n, p);
-		p = p[n] ? p + n + 1 : NULL;
-	}
+	command_put_usage(&usage, r->to->lead, r->form);
+	reply_line(r, "usage: %s", usage.p);
 	reply_end(r, 2);
 }
 
@@ -94,53 +88,12 @@ void reply_on_gone(struct reply *r, void (*gone)(void *ctx), void *ctx)
 	r->gone_ctx = ctx;
 }
 
-static const struct admin_command *find(const char *name)
-{
-	for (size_t i = 0; admin_commands[i]; i++) {
-		if (streq(admin_commands[i]->name, name))
-			return admin_commands[i];
-	}
-	return NULL;
-}
-
 /* Nobody waits for the rest of an answer. */
 static void abandon(struct reply *r)
 {
 	if (r->gone)
 		r->gone(r->gone_ctx);
 	free(r);
-}
-
-int command_run(const struct control_opts *o, const cJSON *req, struct reply **slot,
-		void (*put)(void *ctx, cJSON *event), void *ctx, struct err *e)
-{
-	const cJSON *w, *words = cJSON_GetObjectItemCaseSensitive(req, "argv");
-	const struct admin_command *command;
-	struct reply *r;
-	char *argv[WORDS_MAX];
-	int n = 0;
-
-	cJSON_ArrayForEach(w, words)
-	{
-		if (n == WORDS_MAX || !cJSON_IsString(w))
-			return err_set(e, E_INVAL, "argv must be at most %d strings", WORDS_MAX);
-		argv[n++] = w->valuestring;
-	}
-	command = n ? find(argv[0]) : NULL;
-	if (!command)
-		return err_set(e, E_INVAL, "the server knows no such command; all: chela help");
-	if (*slot)
-		return err_set(e, E_INVAL, "a command is being carried out already");
-	r = *slot = xcalloc(1, sizeof(*r));
-	*r = (struct reply){
-		.command = command, .slot = slot, .put = put, .ctx = ctx, .running = true};
-	command->run(o, n, argv, r);
-	r->running = false;
-	if (r->ended)
-		free(r);
-	else if (r->dead)
-		abandon(r);
-	return 0;
 }
 
 void command_cancel(struct reply **slot)
@@ -153,6 +106,183 @@ void command_cancel(struct reply **slot)
 	r->dead = true;
 	if (!r->running)
 		abandon(r);
+}
+
+int command_group(const struct command *c, const char *word, struct group_row *out, struct err *e)
+{
+	if (!word && c->here) {
+		*out = *c->here;
+		return 0;
+	}
+	/* The same words whether there is such a group or not. */
+	if (word && c->here && !c->here->is_main && !streq(word, c->here->name))
+		return err_set(e, E_PERM, "only the main group commands other groups");
+	return store_group_get(c->o->store, word ? word : "main", out, e);
+}
+
+/* --- carrying out ------------------------------------------------------------------------- */
+
+static const char *via_of(unsigned where)
+{
+	return where == CMD_CLI ? "cli" : where == CMD_AGENT ? "agent" : "chat";
+}
+
+/* The line as it goes into the record: no secret, one line, not too long. */
+static void put_act(const struct command_line *line, char out[ACT_MAX])
+{
+	_cleanup_(buf_free) struct buf all = {0}, clean = {0};
+
+	for (int i = 0; i < line->n && all.len < 4 * ACT_MAX; i++)
+		buf_putf(&all, "%s%s", i ? " " : "", line->words[i]);
+	redact(&clean, all.p ? all.p : "", all.len);
+	str_one_line(out, ACT_MAX, clean.p ? clean.p : "");
+}
+
+static int where_ok(const struct command_form *f, const struct command_from *from, struct err *e)
+{
+	if (f->where & from->where)
+		return 0;
+	if (from->where == CMD_CLI)
+		return err_set(e, E_PERM, "%s is for chats alone", f->name);
+	if (from->where == CMD_GROUP && (f->where & CMD_MAIN))
+		return err_set(e, E_PERM, "%s is for chats of the main group", f->name);
+	return err_set(e, E_PERM, "%s is for the command line, on the server's machine: chela %s",
+		       f->name, f->name);
+}
+
+/* Whether this person may do that there: the one place where commands are authorised. */
+static int decide(const struct control_opts *o, const struct command_form *f,
+		  const struct command_line *line, const struct command_from *from, struct err *e)
+{
+	const struct rule rule = {.least = f->least, .main_only = !(f->where & CMD_GROUP)};
+	const char *via = via_of(from->where);
+	struct err store = ERR_INIT;
+	char act[ACT_MAX], who[160];
+	bool yes = where_ok(f, from, e) == 0 && may(from->by, &rule, f->name, e) == 0;
+
+	put_act(line, act);
+	log_info("command", yes ? "taken" : "refused", "who=%s via=%s group=%s name=\"%s\"",
+		 log_quote(who, sizeof(who), from->by->who), via,
+		 from->here ? from->here->name : "-", f->name);
+	if (store_act_add(o->store, from->by->who, from->by->sender_id,
+			  from->here ? from->here->id : 0, via, act, yes, &store) < 0) {
+		*e = store;
+		return -1;
+	}
+	return yes ? 0 : -1;
+}
+
+/* Words beyond the last one belong to it. */
+static char *join_rest(const struct command_line *line, int from)
+{
+	struct buf b = {0};
+
+	if (line->tails)
+		return xstrdup(line->tails[from]);
+	for (int i = from; i < line->n; i++)
+		buf_putf(&b, "%s%s", i > from ? " " : "", line->words[i]);
+	return buf_steal(&b);
+}
+
+static void unknown(const struct command_line *line, const struct command_from *from,
+		    struct reply *r)
+{
+	const struct command_form *near = command_near(line->n, line->words, from->where);
+	_cleanup_(buf_free) struct buf said = {0}, usage = {0};
+	bool noun = line->n > 1 && command_word_known(line->words[0], from->where);
+	char word[48];
+
+	buf_puts(&said, noun ? line->words[0] : "");
+	buf_putf(&said, "%s%s", noun ? " " : "", line->n ? line->words[noun] : "");
+	if (near)
+		command_put_usage(&usage, r->to->lead, near);
+	reply_line(r, "%sthere is no command \"%s\"%s%s (all: %shelp)", r->to->trouble,
+		   str_one_line(word, sizeof(word), said.p), near ? "; did you mean: " : "",
+		   near ? usage.p : "", r->to->lead);
+	reply_end(r, 2);
+}
+
+static void run_form(const struct control_opts *o, const struct command_line *line, int used,
+		     const struct command_from *from, struct reply *r)
+{
+	const struct command_form *f = r->form;
+	_cleanup_free_ char *rest = NULL;
+	struct command c = {
+		.o = o,
+		.form = f,
+		.argc = line->n - used,
+		.argv = line->words + used,
+		.by = from->by,
+		.here = from->here,
+		.chat_id = from->chat_id,
+		.thread = from->thread ? from->thread : "",
+		.where = from->where,
+		.lead = r->to->lead,
+		.r = r,
+	};
+
+	if (f->rest && c.argc > f->max) {
+		rest = join_rest(line, used + f->max - 1);
+		c.argc = f->max;
+		c.argv[f->max - 1] = rest;
+	}
+	if (c.argc < f->min || c.argc > f->max)
+		reply_usage(r);
+	else
+		f->run(&c);
+}
+
+void command_do(const struct control_opts *o, const struct command_line *line,
+		const struct command_from *from, struct reply **slot, const struct reply_to *to,
+		void *ctx)
+{
+	int used = 0;
+	struct err e = ERR_INIT;
+	struct reply *r = xcalloc(1, sizeof(*r));
+
+	*r = (struct reply){.slot = slot, .to = to, .ctx = ctx, .running = true};
+	*slot = r;
+	r->form = command_find(line->n, line->words, &used);
+	if (!r->form) {
+		unknown(line, from, r);
+	} else if (decide(o, r->form, line, from, &e) < 0) {
+		reply_line(r, "%s%s", to->trouble, e.msg);
+		reply_end(r, e.code == E_PERM ? COMMAND_REFUSED : 1);
+	} else {
+		run_form(o, line, used, from, r);
+	}
+	r->running = false;
+	if (r->ended)
+		free(r);
+	else if (r->dead)
+		abandon(r);
+}
+
+/* --- on the control socket ---------------------------------------------------------------- */
+
+int command_run(const struct control_opts *o, const cJSON *req, struct reply **slot,
+		const struct reply_to *to, void *ctx, struct err *e)
+{
+	const cJSON *w, *words = cJSON_GetObjectItemCaseSensitive(req, "argv");
+	char *argv[COMMAND_WORDS_MAX + 1];
+	struct command_line line = {.words = argv};
+	struct actor operator;
+	const struct command_from from = {.by = &operator, .where = CMD_CLI };
+
+	cJSON_ArrayForEach(w, words)
+	{
+		if (line.n == COMMAND_WORDS_MAX || !cJSON_IsString(w))
+			return err_set(e, E_INVAL, "argv must be at most %d strings",
+				       COMMAND_WORDS_MAX);
+		argv[line.n++] = w->valuestring;
+	}
+	if (!line.n)
+		return err_set(e, E_INVAL, "argv must name a command; all: chela help");
+	if (*slot)
+		return err_set(e, E_INVAL, "a command is being carried out already");
+	actor_operator(&operator);
+	command_do(o, &line, &from, slot, to, ctx);
+	return 0;
 }
 
 /* --- the command line's side -------------------------------------------------------------- */

@@ -30,6 +30,8 @@ struct command { /* one that is being carried out; valid during run only, r unti
 	const struct group_row *here; /* whose chat it was said in; NULL on the command line */
 	int64_t chat_id;	      /* 0 = on the command line, or by an agent */
 	const char *thread;
+	unsigned where;	  /* one of CMD_CLI, CMD_MAIN, CMD_GROUP, CMD_AGENT */
+	const char *lead; /* how a command is written there: "chela " or "/", for hints */
 	struct reply *r;
 };
 
@@ -43,7 +45,8 @@ struct command_form {
 	bool rest; /* all that follows the words before the last is one word: a prompt need not be quoted */
 	void (*run)(struct command *c); /* must end the reply, now or later */
 };
-/* Each file has one array, ended by a form without a name; command_table.c lists them all, in the order of the help. */
+/* Each file has one array, `const struct command_form commands_NOUN[]`, ended by a form without a name; command_table.c lists them all, in the order of
+ * the help. A noun alone ("groups") is the form "groups list" unless there is a form of that name. */
 extern const struct command_form *const command_tables[];
 
 /* The group that a command is about: named by word, else the one it was said in, else main. A name of another group than the one it was said in is E_PERM unless that is main. */
@@ -70,14 +73,25 @@ int command_remote(const struct cli *c, const char *name);
 /* Whether the first word of a command line is one of the table's. */
 bool command_known(const char *name);
 
-/* Carries out {"argv":[...]} for the operator. put is given events (its own from then on): {"ev":"line","text":T} ... {"ev":"end","status":N}. *slot is the reply
- * until its end and NULL after it; it must be NULL before. */
+/* Who hears an answer. */
+struct reply_to {
+	const char *lead;    /* before a command's name in usages: "chela " or "/" */
+	const char *trouble; /* before an error's words */
+	void (*line)(void *ctx, const char *text);
+	void (*end)(
+		void *ctx,
+		int status); /* 3: the person may not; else as in reply_end. The reply is gone */
+};
+/* Carries out {"argv":[...]} for the operator. *slot is the reply until its end and NULL after it; it must be NULL before. */
 int command_run(const struct control_opts *o, const cJSON *req, struct reply **slot,
-		void (*put)(void *ctx, cJSON *event), void *ctx, struct err *e) must_check;
+		const struct reply_to *to, void *ctx, struct err *e) must_check;
 /* The person has gone: nothing is put any more. *slot may be NULL. */
 void command_cancel(struct reply **slot);
 
 /* What the router calls for lines in chats and for the agent of main; ctx is a struct control_opts. */
 extern const struct router_commands command_router;
+/* Answers under way in chats. Free it before the router: who still waits is told that the server ends. */
+struct commands *commands_new(void);
+void commands_free(struct commands *c);
 
 #endif

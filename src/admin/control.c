@@ -331,6 +331,24 @@ static int do_say(struct client *cl, const cJSON *req, struct err *e)
 	return 0;
 }
 
+static void reply_put_line(void *ctx, const char *text)
+{
+	cJSON *j = event("line");
+
+	cJSON_AddStringToObject(j, "text", text);
+	put_event(ctx, j);
+}
+
+static void reply_put_end(void *ctx, int status)
+{
+	cJSON *j = event("end");
+
+	cJSON_AddNumberToObject(j, "status", status == 2 ? 2 : status != 0);
+	put_event(ctx, j);
+}
+
+static const struct reply_to reply_to = {"chela ", "chela: ", reply_put_line, reply_put_end};
+
 static void on_warden_status(void *ctx, const struct warden_status *st)
 {
 	struct client *cl = ctx;
@@ -350,7 +368,7 @@ static int handle(struct client *cl, const cJSON *req, struct err *e)
 	if (streq(op, "say"))
 		return do_say(cl, req, e);
 	if (streq(op, "command"))
-		return command_run(&cl->c->o, req, &cl->reply, put_event, cl, e);
+		return command_run(&cl->c->o, req, &cl->reply, &reply_to, cl, e);
 	if (streq(op, "status")) {
 		router_ask_warden(cl->c->o.router, on_warden_status, cl);
 		return 0;

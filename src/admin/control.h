@@ -15,6 +15,7 @@
 #include "router/router.h"
 
 struct control;
+struct commands; /* command.h: answers under way in chats */
 struct control_opts {
 	struct loop *loop;
 	struct store *store;
@@ -22,6 +23,14 @@ struct control_opts {
 	const struct clock *clk;
 	const struct config *cfg;
 	int64_t started_ms; /* wall time of the server's start */
+	struct commands *commands;
+	/* The server ends, once what was said is durable, and is started anew. NULL: there is nobody to do so. */
+	void (*restart)(void *ctx);
+	/* Whether a restart would find a configuration that is in order. NULL as above. */
+	int (*may_restart)(void *ctx, struct err *e);
+	/* Reads the configuration anew; said: one line. NULL as above. */
+	int (*reload)(void *ctx, struct buf *said, struct err *e);
+	void *ctx;
 };
 /* Starts listening. */
 struct control *control_new(const struct control_opts *o, struct err *e) must_check;
@@ -32,7 +41,7 @@ void control_path(const char *home, char *buf, size_t cap);
 
 /* status.c: the status report as one JSON object {"ev":"status",...}; st may be NULL (not known). Caller frees with cJSON_Delete. */
 cJSON *status_json(const struct control_opts *o, const struct warden_status *st);
-/* The same for a person, to stdout. */
-void status_print(const cJSON *status);
+/* The same for a person, several lines. */
+void status_put(struct buf *out, const cJSON *status);
 
 #endif

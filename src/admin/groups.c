@@ -43,36 +43,24 @@ static void list_chat(void *ctx, const struct chat_info *c)
 	l->strangers += !c->group[0];
 }
 
-static void chats(const struct control_opts *o, int argc, char **argv, struct reply *r)
+static void chats(struct command *c)
 {
-	struct listing l = {.r = r};
+	struct listing l = {.r = c->r};
 	struct err e = ERR_INIT;
 
-	(void)argv;
-	if (argc != 1) {
-		reply_usage(r);
-		return;
-	}
-	if (store_chat_each(o->store, 0, list_chat, &l, &e) < 0) {
-		reply_fail(r, &e);
+	if (store_chat_each(c->o->store, 0, list_chat, &l, &e) < 0) {
+		reply_fail(c->r, &e);
 		return;
 	}
 	if (!l.n)
-		reply_line(r, "No chat was seen yet. Write to the assistant on a platform.");
+		reply_line(c->r, "No chat was seen yet. Write to the assistant on a platform.");
 	else if (l.strangers)
-		reply_line(r,
+		reply_line(c->r,
 			   "%lld without a group (\"-\"): not listened to. Link one with: "
-			   "chela groups add GROUP CHANNEL:CHAT",
-			   (long long)l.strangers);
-	reply_end(r, 0);
+			   "%sgroups add GROUP CHANNEL:CHAT",
+			   (long long)l.strangers, c->lead);
+	reply_end(c->r, 0);
 }
-
-const struct admin_command command_chats = {
-	.name = "chats",
-	.usage = "chats",
-	.help = "who has written, and the group of each chat",
-	.run = chats,
-};
 
 /* --- groups ------------------------------------------------------------------------------- */
 
@@ -228,8 +216,10 @@ static int unlink_chat(const struct control_opts *o, const char *word, struct re
 	return 0;
 }
 
-static void show_setting(void *ctx, const char *key, const char *value, const char *choices)
+static void show_setting(void *ctx, const char *key, const char *value, const char *choices,
+			 bool own)
 {
+	(void)own;
 	reply_line(ctx, "  %-9s %-8s (%s)", key, value, choices);
 }
 
@@ -241,7 +231,8 @@ static int show(const struct control_opts *o, const char *name, struct reply *r,
 	if (store_group_get(o->store, name, &g, e) < 0)
 		return -1;
 	reply_line(r, "%s%s", g.name, g.is_main ? " (main)" : "");
-	settings_each(settings_get(o->router, g.id), show_setting, r);
+	if (settings_each(o->router, g.id, show_setting, r, e) < 0)
+		return -1;
 	return store_chat_each(o->store, g.id, list_chat, &l, e);
 }
 
@@ -249,44 +240,67 @@ static int set(const struct control_opts *o, char **argv, struct reply *r, struc
 {
 	struct group_row g;
 
-	if (store_group_get(o->store, argv[2], &g, e) < 0 ||
-	    settings_set(o->router, g.id, argv[3], argv[4], e) < 0)
+	if (store_group_get(o->store, argv[0], &g, e) < 0 ||
+	    settings_set(o->router, g.id, argv[1], argv[2], e) < 0)
 		return -1;
-	reply_line(r, "%s: %s is %s from now on.", g.name, argv[3], argv[4]);
+	reply_line(r, "%s: %s is %s from now on.", g.name, argv[1], argv[2]);
 	return 0;
 }
 
-static void groups(const struct control_opts *o, int argc, char **argv, struct reply *r)
+static void run_list(struct command *c)
 {
-	const char *what = argc > 1 ? argv[1] : "list";
 	struct err e = ERR_INIT;
-	int rc;
+	int rc = list_groups(c->o, c->r, &e);
 
-	if (streq(what, "list") && argc <= 2) {
-		rc = list_groups(o, r, &e);
-	} else if (streq(what, "add") && (argc == 3 || argc == 4)) {
-		rc = add(o, argv[2], argc == 4 ? argv[3] : NULL, r, &e);
-	} else if (streq(what, "show") && argc == 3) {
-		rc = show(o, argv[2], r, &e);
-	} else if (streq(what, "set") && argc == 5) {
-		rc = set(o, argv, r, &e);
-	} else if (streq(what, "unlink") && argc == 3) {
-		rc = unlink_chat(o, argv[2], r, &e);
-	} else {
-		reply_usage(r);
-		return;
-	}
-	if (rc < 0)
-		reply_fail(r, &e);
-	else
-		reply_end(r, 0);
+	reply_done(c->r, rc, &e);
 }
 
-const struct admin_command command_groups = {
-	.name = "groups",
-	.usage = "groups [list]\ngroups add NAME [CHANNEL:CHAT]\ngroups show NAME\n"
-		 "groups set NAME KEY VALUE\ngroups unlink CHANNEL:CHAT",
-	.help = "the groups and the chats of each\nmake a group; this chat belongs to it from now on\n"
-		"its chats and settings\nchange a setting\nthis chat belongs to no group any more",
-	.run = groups,
+static void run_add(struct command *c)
+{
+	struct err e = ERR_INIT;
+	int rc = add(c->o, c->argv[0], c->argc > 1 ? c->argv[1] : NULL, c->r, &e);
+
+	reply_done(c->r, rc, &e);
+}
+
+static void run_show(struct command *c)
+{
+	struct err e = ERR_INIT;
+	int rc = show(c->o, c->argv[0], c->r, &e);
+
+	reply_done(c->r, rc, &e);
+}
+
+static void run_set(struct command *c)
+{
+	struct err e = ERR_INIT;
+	int rc = set(c->o, c->argv, c->r, &e);
+
+	reply_done(c->r, rc, &e);
+}
+
+static void run_unlink(struct command *c)
+{
+	struct err e = ERR_INIT;
+	int rc = unlink_chat(c->o, c->argv[0], c->r, &e);
+
+	reply_done(c->r, rc, &e);
+}
+
+#define HERE (CMD_CLI | CMD_MAIN)
+
+const struct command_form commands_groups[] = {
+	{"chats", "", "who has written, and the group of each chat", HERE | CMD_AGENT, ROLE_ADMIN,
+	 .run = chats},
+	{"groups list", "", "the groups and the chats of each", HERE | CMD_AGENT, ROLE_MEMBER,
+	 .run = run_list},
+	{"groups add", "NAME [CHANNEL:CHAT]", "make a group; this chat belongs to it from now on",
+	 HERE, ROLE_ADMIN, .min = 1, .max = 2, .run = run_add},
+	{"groups show", "NAME", "its chats and settings", HERE | CMD_AGENT, ROLE_MEMBER, .min = 1,
+	 .max = 1, .run = run_show},
+	{"groups set", "NAME KEY VALUE", "change a setting", HERE, ROLE_ADMIN, .min = 3, .max = 3,
+	 .rest = true, .run = run_set},
+	{"groups unlink", "CHANNEL:CHAT", "this chat belongs to no group any more", HERE,
+	 ROLE_ADMIN, .min = 1, .max = 1, .run = run_unlink},
+	{0},
 };

@@ -35,37 +35,49 @@ static void list_row(void *ctx, const struct out_row *o)
 	l->n++;
 }
 
-static void list(const struct control_opts *o, bool all, struct reply *r)
+static void list(struct command *c, bool all)
 {
-	struct listing l = {.r = r};
+	struct listing l = {.r = c->r};
 	struct err e = ERR_INIT;
 
-	if (store_out_list(o->store, all, LIST_MAX, list_row, &l, &e) < 0) {
-		reply_fail(r, &e);
+	if (store_out_list(c->o->store, all, LIST_MAX, list_row, &l, &e) < 0) {
+		reply_fail(c->r, &e);
 		return;
 	}
-	if (!l.n)
-		reply_line(r, all ? "Nothing waits and nothing is lost."
-				  : "No dead letters. (What waits: chela outbox all)");
+	if (!l.n && all)
+		reply_line(c->r, "Nothing waits and nothing is lost.");
+	else if (!l.n)
+		reply_line(c->r, "No dead letters. (What waits: %soutbox all)", c->lead);
 	else if (l.n == LIST_MAX)
-		reply_line(r, "These are the oldest %d.", LIST_MAX);
+		reply_line(c->r, "These are the oldest %d.", LIST_MAX);
 	if (l.n && !all)
-		reply_line(
-			r,
-			"Send again: chela outbox retry ID (or all). Let go: chela outbox drop ID.");
-	reply_end(r, 0);
+		reply_line(c->r,
+			   "Send again: %soutbox retry ID (or all). Let go: %soutbox drop ID.",
+			   c->lead, c->lead);
+	reply_end(c->r, 0);
+}
+
+static void list_dead(struct command *c)
+{
+	list(c, false);
+}
+
+static void list_all(struct command *c)
+{
+	list(c, true);
 }
 
 /* Otherwise the command has failed. */
-static bool read_id(const char *word, int64_t *id, struct reply *r)
+static bool read_id(const struct command *c, int64_t *id)
 {
+	const char *word = c->argv[0];
 	struct err e = ERR_INIT;
 
 	if (str_to_i64(word, 1, INT64_MAX, id, &e) == 0)
 		return true;
-	err_set(&e, E_INVAL, "\"%.40s\" is no number of a dead letter; chela outbox lists them",
-		word);
-	reply_fail(r, &e);
+	err_set(&e, E_INVAL, "\"%.40s\" is no number of a dead letter; %soutbox lists them", word,
+		c->lead);
+	reply_fail(c->r, &e);
 	return false;
 }
 
@@ -74,58 +86,41 @@ static void kick(void *ctx, int64_t chat_id)
 	router_kick(ctx, chat_id);
 }
 
-static void retry(const struct control_opts *o, int64_t id, struct reply *r)
+static void retry(struct command *c)
 {
 	struct err e = ERR_INIT;
-	int64_t chat = 0, n = 0;
+	int64_t id = 0, chat = 0, n = 0;
 
-	if (store_out_revive(o->store, id, &chat, &n, &e) < 0) {
-		reply_fail(r, &e);
+	if (!streq(c->argv[0], "all") && !read_id(c, &id))
+		return;
+	if (store_out_revive(c->o->store, id, &chat, &n, &e) < 0) {
+		reply_fail(c->r, &e);
 		return;
 	}
 	if (chat)
-		router_kick(o->router, chat);
-	else if (n && store_out_chats(o->store, kick, o->router, &e) < 0) {
-		reply_fail(r, &e);
+		router_kick(c->o->router, chat);
+	else if (n && store_out_chats(c->o->store, kick, c->o->router, &e) < 0) {
+		reply_fail(c->r, &e);
 		return;
 	}
-	reply_line(r, "%lld queued again.", (long long)n);
-	reply_end(r, 0);
+	reply_line(c->r, "%lld queued again.", (long long)n);
+	reply_end(c->r, 0);
 }
 
-static void outbox(const struct control_opts *o, int argc, char **argv, struct reply *r)
+static void drop(struct command *c)
 {
 	struct err e = ERR_INIT;
-	int64_t id = 0;
+	int64_t id;
 
-	if (argc == 1 || (argc == 2 && streq(argv[1], "list"))) {
-		list(o, false, r);
-	} else if (argc == 2 && streq(argv[1], "all")) {
-		list(o, true, r);
-	} else if (argc == 3 && streq(argv[1], "retry")) {
-		if (streq(argv[2], "all") || read_id(argv[2], &id, r))
-			retry(o, id, r);
-	} else if (argc == 3 && streq(argv[1], "drop")) {
-		if (!read_id(argv[2], &id, r))
-			return;
-		if (store_out_drop(o->store, id, &e) < 0) {
-			reply_fail(r, &e);
-		} else {
-			reply_line(r, "%lld is off the list.", (long long)id);
-			reply_end(r, 0);
-		}
-	} else {
-		reply_usage(r);
+	if (!read_id(c, &id))
+		return;
+	if (store_out_drop(c->o->store, id, &e) < 0) {
+		reply_fail(c->r, &e);
+		return;
 	}
+	reply_line(c->r, "%lld is off the list.", (long long)id);
+	reply_end(c->r, 0);
 }
-
-const struct admin_command command_outbox = {
-	.name = "outbox",
-	.usage = "outbox [list|all]\noutbox retry ID|all\noutbox drop ID",
-	.help = "what could not be delivered; all: also what waits\n"
-		"send it again\ntake it off the list, unsent",
-	.run = outbox,
-};
 
 static void channel_detail(void *ctx, const char *line)
 {
@@ -147,20 +142,24 @@ static void channel_line(void *ctx, const struct channel_status *s)
 		s->channel->ops->describe(s->channel, channel_detail, r);
 }
 
-static void channels(const struct control_opts *o, int argc, char **argv, struct reply *r)
+static void channels(struct command *c)
 {
-	(void)argv;
-	if (argc != 1) {
-		reply_usage(r);
-		return;
-	}
-	router_each_channel(o->router, channel_line, r);
-	reply_end(r, 0);
+	router_each_channel(c->o->router, channel_line, c->r);
+	reply_end(c->r, 0);
 }
 
-const struct admin_command command_channels = {
-	.name = "channels",
-	.usage = "channels",
-	.help = "which platforms are connected; what is wrong with the others",
-	.run = channels,
+#define HERE (CMD_CLI | CMD_MAIN)
+
+const struct command_form commands_outbox[] = {
+	{"channels", "", "which platforms are connected; what is wrong with the others",
+	 HERE | CMD_AGENT, ROLE_ADMIN, .run = channels},
+	{"outbox list", "", "what could not be delivered", HERE | CMD_AGENT, ROLE_ADMIN,
+	 .run = list_dead},
+	{"outbox all", "", "the same, and what waits", HERE | CMD_AGENT, ROLE_ADMIN,
+	 .run = list_all},
+	{"outbox retry", "ID|all", "send it again", HERE, ROLE_ADMIN, .min = 1, .max = 1,
+	 .run = retry},
+	{"outbox drop", "ID", "take it off the list, unsent", HERE, ROLE_ADMIN, .min = 1, .max = 1,
+	 .run = drop},
+	{0},
 };

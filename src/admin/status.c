@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include "admin/ask.h"
 #include "admin/cli.h"
-#include "admin/control.h"
+#include "admin/command.h"
 #include "base/guest_log.h"
 #include "base/str.h"
 #include "base/buf.h"
@@ -117,54 +117,54 @@ static const char *text_at(const cJSON *j, const char *path)
 	return s ? s : "";
 }
 
-static void print_counts(const cJSON *j, const char *name)
+static void put_counts(struct buf *out, const cJSON *j, const char *name)
 {
 	const cJSON *obj = cJSON_GetObjectItemCaseSensitive(j, name), *item;
 	const char *sep = " ";
 
-	printf("%-9s", name);
+	buf_putf(out, "%-9s", name);
 	cJSON_ArrayForEach(item, obj)
 	{
 		if (cJSON_IsNumber(item)) {
-			printf("%s%s %.0f", sep, item->string, item->valuedouble);
+			buf_putf(out, "%s%s %.0f", sep, item->string, item->valuedouble);
 			sep = ", ";
 		}
 	}
-	printf("\n");
+	buf_putf(out, "\n");
 }
 
-void status_print(const cJSON *j)
+void status_put(struct buf *out, const cJSON *j)
 {
 	const cJSON *s, *list = cJSON_GetObjectItemCaseSensitive(j, "sessions");
 
-	printf("chela %s, pid %lld, up %lld s, home %s\n", text_at(j, "version"),
-	       (long long)json_peek_i64(j, "pid", 0),
-	       (long long)json_peek_i64(j, "up_ms", 0) / 1000, text_at(j, "home"));
-	printf("%-9s %s\n", "model", text_at(j, "model"));
-	printf("%-9s %s%s%s\n", "engine", text_at(j, "engine.version"),
-	       cJSON_IsTrue(json_find(j, "engine.up")) ? ", runtimes " : "",
-	       text_at(j, "engine.runtimes"));
-	printf("%-9s %s%s%s\n", "image", text_at(j, "image.id"),
-	       cJSON_IsTrue(json_find(j, "image.ok")) ? "" : " NOT USABLE: ",
-	       text_at(j, "image.why"));
+	buf_putf(out, "chela %s, pid %lld, up %lld s, home %s\n", text_at(j, "version"),
+		 (long long)json_peek_i64(j, "pid", 0),
+		 (long long)json_peek_i64(j, "up_ms", 0) / 1000, text_at(j, "home"));
+	buf_putf(out, "%-9s %s\n", "model", text_at(j, "model"));
+	buf_putf(out, "%-9s %s%s%s\n", "engine", text_at(j, "engine.version"),
+		 cJSON_IsTrue(json_find(j, "engine.up")) ? ", runtimes " : "",
+		 text_at(j, "engine.runtimes"));
+	buf_putf(out, "%-9s %s%s%s\n", "image", text_at(j, "image.id"),
+		 cJSON_IsTrue(json_find(j, "image.ok")) ? "" : " NOT USABLE: ",
+		 text_at(j, "image.why"));
 	cJSON_ArrayForEach(s, cJSON_GetObjectItemCaseSensitive(j, "channels"))
 	{
 		const char *why = text_at(s, "reason");
 
-		printf("%-9s %s: %s%s%s\n", "channel", text_at(s, "name"), text_at(s, "state"),
-		       why[0] ? ": " : "", why);
+		buf_putf(out, "%-9s %s: %s%s%s\n", "channel", text_at(s, "name"),
+			 text_at(s, "state"), why[0] ? ": " : "", why);
 	}
 	cJSON_ArrayForEach(s, list)
 	{
 		const char *why = text_at(s, "why");
 
-		printf("%-9s %s: %s for %lld s%s%s\n", "group", text_at(s, "group"),
-		       text_at(s, "state"), (long long)json_peek_i64(s, "since_ms", 0) / 1000,
-		       why[0] ? ", last trouble: " : "", why);
+		buf_putf(out, "%-9s %s: %s for %lld s%s%s\n", "group", text_at(s, "group"),
+			 text_at(s, "state"), (long long)json_peek_i64(s, "since_ms", 0) / 1000,
+			 why[0] ? ", last trouble: " : "", why);
 	}
-	print_counts(j, "messages");
-	print_counts(j, "outbox");
-	print_counts(j, "usage_24h");
+	put_counts(out, j, "messages");
+	put_counts(out, j, "outbox");
+	put_counts(out, j, "usage_24h");
 }
 
 /* --- the command: one request, one answer ------------------------------------------------- */
@@ -180,7 +180,7 @@ static bool take_line(void *ctx, const char *line, size_t n)
 
 int cmd_status(const struct cli *c)
 {
-	_cleanup_(buf_free) struct buf line = {0};
+	_cleanup_(buf_free) struct buf line = {0}, text = {0};
 	_cleanup_json_ cJSON *j = NULL;
 	struct cli words = *c;
 	struct config cfg;
@@ -197,6 +197,92 @@ int cmd_status(const struct cli *c)
 	if (as_json)
 		printf("%s\n", line.p);
 	else
-		status_print(j);
+		status_put(&text, j);
+	if (text.p)
+		fputs(text.p, stdout);
 	return 0;
 }
+
+/* --- in chats ----------------------------------------------------------------------------- */
+
+/* Of the whole server, once the engine has answered. */
+struct report {
+	struct control_opts o;
+	struct reply *r;
+};
+
+static void report_gone(void *ctx)
+{
+	struct report *p = ctx;
+
+	router_forget_ask(p->o.router, p);
+	free(p);
+}
+
+static void report(void *ctx, const struct warden_status *st)
+{
+	struct report *p = ctx;
+	_cleanup_json_ cJSON *j = status_json(&p->o, st);
+	_cleanup_(buf_free) struct buf out = {0};
+
+	status_put(&out, j);
+	reply_text(p->r, out.p);
+	reply_end(p->r, 0);
+	free(p);
+}
+
+struct group_view {
+	const char *name;
+	struct reply *r;
+	int64_t n;
+};
+
+static void put_session(void *ctx, const struct session_status *s)
+{
+	struct group_view *v = ctx;
+
+	if (!streq(s->group, v->name))
+		return;
+	v->n++;
+	reply_line(v->r, "agent: %s for %lld s, %lld messages in hand%s%s", s->state,
+		   (long long)s->since_ms / 1000, (long long)s->leased, s->why[0] ? "; " : "",
+		   s->why);
+}
+
+static void status_of_group(struct command *c)
+{
+	struct group_view v = {.name = c->here->name, .r = c->r};
+	int64_t counts[6] = {0};
+	struct err e = ERR_INIT;
+	int rc = store_message_counts(c->o->store, c->here->id, counts, &e);
+
+	reply_line(c->r, "%s", c->here->name);
+	router_each_session(c->o->router, put_session, &v);
+	if (!v.n)
+		reply_line(c->r, "agent: asleep");
+	reply_line(c->r, "messages: %lld wait, %lld answered, %lld failed",
+		   (long long)counts[MSG_PENDING], (long long)counts[MSG_ANSWERED],
+		   (long long)counts[MSG_FAILED]);
+	reply_done(c->r, rc, &e);
+}
+
+static void status(struct command *c)
+{
+	struct report *p;
+
+	if (c->where == CMD_GROUP) {
+		status_of_group(c);
+		return;
+	}
+	p = xcalloc(1, sizeof(*p));
+	p->o = *c->o;
+	p->r = c->r;
+	reply_on_gone(c->r, report_gone, p);
+	router_ask_warden(c->o->router, report, p);
+}
+
+const struct command_form commands_status[] = {
+	{"status", "[--json]", "what is going on", CMD_EVERYWHERE, ROLE_MEMBER, .max = 1,
+	 .run = status},
+	{0},
+};

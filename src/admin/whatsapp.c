@@ -60,29 +60,30 @@ static void link_account(const struct control_opts *o, const char *phone, bool f
 	}
 }
 
-static void whatsapp(const struct control_opts *o, int argc, char **argv, struct reply *r)
+static void link_phone(struct command *c)
 {
 	const char *phone = "";
 	bool force = false;
-	int i = 2;
+	int i = 0;
 
-	for (; i < argc; i++) {
-		if (streq(argv[i], "--force"))
+	for (; i < c->argc; i++) {
+		if (streq(c->argv[i], "--force"))
 			force = true;
-		else if (streq(argv[i], "--phone") && i + 1 < argc)
-			phone = argv[++i];
+		else if (streq(c->argv[i], "--phone") && i + 1 < c->argc)
+			phone = c->argv[++i];
 		else
 			break;
 	}
-	if (argc < 2 || !streq(argv[1], "link") || i < argc)
-		reply_usage(r);
+	if (i < c->argc)
+		reply_usage(c->r);
 	else
-		link_account(o, phone, force, r);
+		link_account(c->o, phone, force, c->r);
 }
 
-const struct admin_command command_whatsapp = {
-	.name = "whatsapp",
-	.usage = "whatsapp link [--phone NUMBER] [--force]",
-	.help = "link a phone: QR code, or a code to type there",
-	.run = whatsapp,
+/* Only on the command line: whoever sees the code can link the account. */
+const struct command_form commands_whatsapp[] = {
+	{"whatsapp link", "[--phone NUMBER] [--force]",
+	 "link a phone: QR code, or a code to type there", CMD_CLI, ROLE_OWNER, .max = 3,
+	 .run = link_phone},
+	{0},
 };

@@ -21,6 +21,43 @@
 static const char *const words[] = {"debug", "info", "warn", "error"};
 static struct log_opts opts = {.fd = 2, .level = LOG_INFO};
 
+/* The newest lines. A part of the log, which is the process's own object. */
+#define KEPT_LINES 500
+#define KEPT_BYTES ((size_t)128 << 10)
+static struct {
+	bool on;
+	char *lines[KEPT_LINES];
+	size_t first, n, bytes;
+} kept;
+
+void log_keep(void)
+{
+	kept.on = true;
+}
+
+static void keep(const char *p, size_t n)
+{
+	while (kept.n && (kept.n == KEPT_LINES || kept.bytes + n > KEPT_BYTES)) {
+		char **oldest = &kept.lines[kept.first];
+
+		kept.bytes -= strlen(*oldest);
+		free(steal_ptr(oldest));
+		kept.first = (kept.first + 1) % KEPT_LINES;
+		kept.n--;
+	}
+	kept.lines[(kept.first + kept.n++) % KEPT_LINES] = xstrndup(p, n);
+	kept.bytes += n;
+}
+
+void log_each(log_line_fn *fn, void *ctx)
+{
+	for (size_t i = 0; i < kept.n; i++) {
+		const char *line = kept.lines[(kept.first + i) % KEPT_LINES];
+
+		fn(ctx, line, strlen(line));
+	}
+}
+
 void log_init(const struct log_opts *o)
 {
 	opts = *o;
@@ -104,6 +141,8 @@ write_va(enum log_level level, const char *comp, const char *msg, const char *fm
 		safe.len = str_utf8_floor(safe.p, LINE_CAP);
 		buf_puts(&safe, "...");
 	}
+	if (kept.on)
+		keep(safe.p, safe.len);
 	buf_puts(&safe, "\n");
 	write_line(safe.p, safe.len);
 }

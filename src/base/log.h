@@ -21,6 +21,11 @@ struct log_opts {
 	enum log_level level; /* lowest level written */
 };
 void log_init(const struct log_opts *o);
+/* Keeps the newest lines of this process in memory (redacted and made harmless as they were written), at most 500 and 128 KiB, for log_each. */
+void log_keep(void);
+/* The kept lines, oldest first, without newlines; borrowed for the call, which must not log. */
+typedef void log_line_fn(void *ctx, const char *line, size_t n);
+void log_each(log_line_fn *fn, void *ctx);
 void log_set_level(enum log_level level);
 enum log_level log_get_level(void);
 int log_level_parse(const char *word); /* -1 when unknown */

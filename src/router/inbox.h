@@ -39,6 +39,12 @@ int inbox_wakes(struct intake *in, bool *yes, struct err *e) must_check;
 /* Wakes every session of a group that has something to do. */
 void inbox_wake_group(struct router *r, const struct group_row *g);
 
+/* commands.c */
+/* Whether what came in is a command here. Chat and group are known. */
+bool commands_is(const struct intake *in);
+/* Has it carried out; its row (MSG_ANSWERED) was just written. The answer goes to the chat, and the message is settled after it. */
+void commands_run(const struct intake *in, const struct actor *by);
+
 /* inbox_text.c */
 /* Key of the agent session that a message of this chat and thread belongs to. */
 void inbox_session_key(const struct group_settings *set, int64_t chat_id, const char *thread,

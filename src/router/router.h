@@ -23,7 +23,7 @@ struct command_ask {
 	int64_t chat_id;	       /* 0 = said by an agent */
 	const char *thread;
 };
-/* Called once, now or later: all that it says, as plain lines without a newline at the end. status: 0 = done, 1 = failed, 2 = wrong words. */
+/* Called once, now or later: all that it says, as plain lines without a newline at the end. status: 0 = done, 1 = failed, 2 = wrong words, 3 = the person may not. */
 typedef void command_said_fn(void *ctx, const char *text, int status);
 struct router_commands {
 	/* Whether a message is a command here, also an ill-formed one. in_main: a chat of the main group. */
@@ -75,6 +75,9 @@ struct session_status {
 };
 typedef void session_status_fn(void *ctx, const struct session_status *s);
 void router_each_session(struct router *r, session_status_fn *fn, void *ctx);
+/* Stops what a group's agent does, or is about to do, by order of a person: of one chat and thread, or (chat 0) all of it. How many turns. */
+int64_t router_stop_turns(struct router *r, const struct group_row *g, int64_t chat_id,
+			  const char *thread);
 struct channel_status {
 	struct channel *channel;
 	const char *name, *state; /* "up", "down", "stuck" */
@@ -91,5 +94,8 @@ typedef void warden_status_fn(void *ctx, const struct warden_status *s);
 void router_ask_warden(struct router *r, warden_status_fn *fn, void *ctx);
 void router_forget_ask(struct router *r, const void *ctx);
 bool router_is_demo(const struct router *r);
+/* The agents' own tools (those made of commands are in router_commands.tools) and who may use each, for help and for tests. */
+typedef void tool_rule_fn(void *ctx, const char *name, const char *title, const struct rule *rule);
+void router_each_tool(tool_rule_fn *fn, void *ctx);
 
 #endif

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Help, made from the table of commands: for people, with what each of them may, and for machines. */
+#include <string.h>
+#include "admin/command_impl.h"
+#include "base/str.h"
+
+#define COLUMN 34 /* where the words about a command begin */
+
+struct listing {
+	struct buf *out;
+	const char *word, *lead;
+	unsigned where;
+	enum role role;
+	char noun[64]; /* the one whose forms are being gathered */
+	struct buf verbs;
+	const struct command_form *first; /* of this noun */
+	int n, hits;
+};
+
+static bool shown(const struct listing *l, const struct command_form *f)
+{
+	return (f->where & l->where) && f->least <= l->role;
+}
+
+static void put_row(struct listing *l, const char *left, const char *help)
+{
+	buf_putf(l->out, "  %-*s %s\n", COLUMN, left, help);
+}
+
+/* All forms of a noun in one line. */
+static void put_noun(struct listing *l)
+{
+	_cleanup_(buf_free) struct buf left = {0};
+
+	if (l->n == 1)
+		command_put_usage(&left, l->lead, l->first);
+	else if (l->n > 1)
+		buf_putf(&left, "%s%s %s", l->lead, l->noun, l->verbs.p);
+	if (l->n)
+		put_row(l, left.p, l->first->help);
+	buf_reset(&l->verbs);
+	l->n = 0;
+}
+
+static void put_short(void *ctx, const struct command_form *f)
+{
+	struct listing *l = ctx;
+	size_t n = strcspn(f->name, " ");
+
+	if (!shown(l, f))
+		return;
+	if (strlen(l->noun) != n || strncmp(l->noun, f->name, n) != 0) {
+		put_noun(l);
+		snprintf(l->noun, sizeof(l->noun), "%.*s", (int)n, f->name);
+		l->first = f;
+	}
+	l->hits++;
+	l->n++;
+	if (f->name[n])
+		buf_putf(&l->verbs, "%s%s", l->verbs.len ? "|" : "", f->name + n + 1);
+}
+
+static void put_long(void *ctx, const struct command_form *f)
+{
+	_cleanup_(buf_free) struct buf left = {0};
+	struct listing *l = ctx;
+	size_t n = strcspn(f->name, " ");
+
+	if (!shown(l, f) || (strncmp(l->word, f->name, n) != 0 || l->word[n]))
+		return;
+	command_put_usage(&left, l->lead, f);
+	put_row(l, left.p, f->help);
+	l->hits++;
+}
+
+bool command_put_help(struct buf *out, const char *word, const char *lead, unsigned where,
+		      enum role role)
+{
+	struct listing l = {.out = out, .word = word, .lead = lead, .where = where, .role = role};
+
+	if (word[0]) {
+		command_each(put_long, &l);
+	} else {
+		command_each(put_short, &l);
+		put_noun(&l);
+	}
+	buf_free(&l.verbs);
+	return l.hits > 0;
+}
+
+static void help(struct command *c)
+{
+	_cleanup_(buf_free) struct buf out = {0};
+	const char *word = c->argc ? c->argv[0] : "";
+	struct err e = ERR_INIT;
+
+	word += word[0] == '/';
+	if (!command_put_help(&out, word, c->lead, c->where, c->by->role)) {
+		err_set(&e, E_INVAL, "there is no command \"%.40s\" for you here (all: %shelp)",
+			word, c->lead);
+		reply_fail(c->r, &e);
+		return;
+	}
+	reply_text(c->r, out.p);
+	if (!word[0])
+		reply_line(c->r, "  %shelp COMMAND tells more", c->lead);
+	reply_end(c->r, 0);
+}
+
+const struct command_form commands_help[] = {
+	{"help", "[COMMAND]", "what can be done here", CMD_CLI | CMD_MAIN | CMD_GROUP, ROLE_GUEST,
+	 .max = 1, .run = help},
+	{0},
+};
+
+/* --- for machines ------------------------------------------------------------------------- */
+
+static void add_form(void *ctx, const struct command_form *f)
+{
+	static const char *const words[] = {"cli", "main", "group", "agent"};
+	cJSON *j = cJSON_CreateObject(), *where;
+
+	cJSON_AddStringToObject(j, "name", f->name);
+	cJSON_AddStringToObject(j, "args", f->args);
+	cJSON_AddStringToObject(j, "help", f->help);
+	cJSON_AddStringToObject(j, "least", role_word(f->least));
+	where = cJSON_AddArrayToObject(j, "where");
+	for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+		if (f->where & (1U << i))
+			cJSON_AddItemToArray(where, cJSON_CreateString(words[i]));
+	}
+	cJSON_AddItemToArray(ctx, j);
+}
+
+cJSON *command_help_json(void)
+{
+	cJSON *j = cJSON_CreateObject();
+
+	command_each(add_form, cJSON_AddArrayToObject(j, "commands"));
+	return j;
+}

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Sums over usage, and the record of what was asked for; see record.h. */
+#include "store/record.h"
+#include "store/impl.h"
+
+/* Each turn first, by the group's index; it belongs to the day of its first call. */
+#define TURNS                                                                                      \
+	"(SELECT u.turn_id AS turn, g.name AS name, min(u.at_ms) AS at, count(*) AS calls,"        \
+	" sum(u.input) AS input, sum(u.output) AS output, sum(u.cache_read) AS cache_read,"        \
+	" sum(u.cache_write) AS cache_write,"                                                      \
+	" coalesce((SELECT cost_micro FROM turns WHERE id = u.turn_id), 0) AS cost"                \
+	" FROM groups g JOIN usage u ON u.group_id = g.id AND u.at_ms >= ?1"                       \
+	" WHERE ?2 = 0 OR g.id = ?2 GROUP BY coalesce(u.turn_id, -u.id))"
+#define SUMS                                                                                       \
+	" count(turn), sum(calls), sum(input), sum(output), sum(cache_read), sum(cache_write),"    \
+	" sum(cost) FROM " TURNS
+
+static int each_usage(struct store *st, const char *sql, int64_t group_id, int64_t since_ms,
+		      usage_fn *fn, void *ctx, struct err *e)
+{
+	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
+	int rc;
+
+	if (!s)
+		return -1;
+	sqlite3_bind_int64(s, 1, since_ms);
+	sqlite3_bind_int64(s, 2, group_id);
+	while ((rc = store_step(st, s, e)) == 1) {
+		const struct usage_row u = {
+			.what = (const char *)sqlite3_column_text(s, 0),
+			.turns = sqlite3_column_int64(s, 1),
+			.calls = sqlite3_column_int64(s, 2),
+			.input = sqlite3_column_int64(s, 3),
+			.output = sqlite3_column_int64(s, 4),
+			.cache_read = sqlite3_column_int64(s, 5),
+			.cache_write = sqlite3_column_int64(s, 6),
+			.cost_micro = sqlite3_column_int64(s, 7),
+		};
+
+		fn(ctx, &u);
+	}
+	return rc;
+}
+
+int store_usage_days(struct store *st, int64_t group_id, int64_t since_ms, usage_fn *fn, void *ctx,
+		     struct err *e)
+{
+	static const char sql[] = "SELECT strftime('%Y-%m-%d', at / 1000, 'unixepoch')," SUMS
+				  " GROUP BY 1 ORDER BY 1 DESC";
+
+	return each_usage(st, sql, group_id, since_ms, fn, ctx, e);
+}
+
+int store_usage_groups(struct store *st, int64_t since_ms, usage_fn *fn, void *ctx, struct err *e)
+{
+	static const char sql[] =
+		"SELECT name," SUMS " GROUP BY 1 ORDER BY sum(input) + sum(output) DESC, 1";
+
+	return each_usage(st, sql, 0, since_ms, fn, ctx, e);
+}
+
+int store_act_each(struct store *st, int64_t limit, act_fn *fn, void *ctx, struct err *e)
+{
+	static const char sql[] =
+		"SELECT * FROM (SELECT a.id, a.at_ms, a.who, a.via, a.act,"
+		" coalesce((SELECT name FROM groups WHERE id = a.group_id), ''), a.allowed"
+		" FROM acts a ORDER BY a.id DESC LIMIT ?1) ORDER BY 1";
+	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
+	int rc;
+
+	if (!s)
+		return -1;
+	sqlite3_bind_int64(s, 1, limit);
+	while ((rc = store_step(st, s, e)) == 1) {
+		const struct act_row a = {
+			.id = sqlite3_column_int64(s, 0),
+			.at_ms = sqlite3_column_int64(s, 1),
+			.who = (const char *)sqlite3_column_text(s, 2),
+			.via = (const char *)sqlite3_column_text(s, 3),
+			.act = (const char *)sqlite3_column_text(s, 4),
+			.group = (const char *)sqlite3_column_text(s, 5),
+			.allowed = sqlite3_column_int(s, 6),
+		};
+
+		fn(ctx, &a);
+	}
+	return rc;
+}
