@@ -177,6 +177,8 @@ static const char *const steps[] = {
 	"ALTER TABLE messages ADD COLUMN task_run_id INTEGER;"
 	"ALTER TABLE turns ADD COLUMN cost_micro INTEGER NOT NULL DEFAULT 0;"
 	"CREATE INDEX usage_by_turn ON usage(turn_id) WHERE turn_id IS NOT NULL;"
+	/* A message goes only when no row of the outbox names it */
+	"CREATE INDEX outbox_by_message ON outbox(message_id);"
 
 	/* Who deletes a message asks for what refers to it */
 	"CREATE INDEX outbox_by_message ON outbox(message_id);"

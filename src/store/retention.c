@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * See retention.h. A bite looks at the next rows by id, which is their order in time, and removes those of them that are old and free; it ends for good at
+ * the first bite whose last row is too young. Rows that are kept for their own reason are passed over.
+ */
+#include "store/retention.h"
+#include "store/impl.h"
+
+/* Each pair: where a bite ends (its last id and the time of that row), and what goes of it. ?1 after, ?2 limit or last, ?3 before. */
+struct statements {
+	const char *end, *drop;
+};
+
+#define SENT_AGE "(SELECT m.stored_ms FROM messages m WHERE m.id = outbox.message_id)"
+#define END_OF(table, age)                                                                         \
+	"SELECT id, " age " FROM " table " WHERE id = (SELECT max(id) FROM (SELECT id FROM "       \
+	"" table " WHERE id > ?1 ORDER BY id LIMIT ?2))"
+#define DROP_OF(table, age, and)                                                                   \
+	"DELETE FROM " table " WHERE id > ?1 AND id <= ?2 AND " age " < ?3" and
+
+static const struct statements statements[RETAINED_COUNT] = {
+	[RETAINED_SENT] = {END_OF("outbox", SENT_AGE),
+			   DROP_OF("outbox", SENT_AGE, " AND state IN (2, 4)")},
+	[RETAINED_DEAD] = {END_OF("outbox", SENT_AGE),
+			   DROP_OF("outbox", SENT_AGE, " AND state = 3")},
+	[RETAINED_RUNS] = {END_OF("task_runs", "made_ms"),
+			   DROP_OF("task_runs", "made_ms",
+				   " AND state >= 3 AND id < (SELECT max(n.id) FROM task_runs n"
+				   " WHERE n.task_id = task_runs.task_id)")},
+	[RETAINED_USAGE] = {END_OF("usage", "at_ms"), DROP_OF("usage", "at_ms", "")},
+	[RETAINED_ACTS] = {END_OF("acts", "at_ms"), DROP_OF("acts", "at_ms", "")},
+	/* The newest of a chat says where it stands, and to the platform from where to catch up. */
+	[RETAINED_MESSAGES] = {END_OF("messages", "stored_ms"),
+			       DROP_OF("messages", "stored_ms",
+				       " AND state NOT IN (1, 2, 5)"
+				       " AND id < (SELECT max(n.id) FROM messages n"
+				       "  WHERE n.chat_id = messages.chat_id)"
+				       " AND id IS NOT (SELECT n.id FROM messages n"
+				       "  WHERE n.chat_id = messages.chat_id AND n.dir = 0"
+				       "  AND substr(n.platform_id, 1, 6) <> '" MSG_EVENT "'"
+				       "  ORDER BY n.id DESC LIMIT 1)"
+				       " AND NOT EXISTS (SELECT 1 FROM outbox o"
+				       "  WHERE o.message_id = messages.id)"
+				       " AND NOT EXISTS (SELECT 1 FROM task_runs r"
+				       "  WHERE r.message_id = messages.id AND r.state < 3)")},
+};
+
+/* Where this bite ends; 0: there is nothing after after_id. *young: what follows is too young as well. */
+static int find_end(struct store *st, const struct retain_bite *b, int64_t *last, bool *young,
+		    struct err *e)
+{
+	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, statements[b->what].end, e);
+	int rc;
+
+	if (!s)
+		return -1;
+	sqlite3_bind_int64(s, 1, b->after_id);
+	sqlite3_bind_int64(s, 2, b->limit);
+	rc = store_step(st, s, e);
+	*last = rc > 0 ? sqlite3_column_int64(s, 0) : 0;
+	*young = rc > 0 && sqlite3_column_int64(s, 1) >= b->before_ms;
+	return rc < 0 ? -1 : 0;
+}
+
+static int tell_gone(struct store *st, const struct retain_bite *b, int64_t last, struct err *e)
+{
+	static const char sql[] = "SELECT args FROM outbox WHERE id > ?1 AND id <= ?2 AND " SENT_AGE
+				  " < ?3 AND state = 3 AND args IS NOT NULL";
+	_cleanup_stmt_ sqlite3_stmt *s = NULL;
+	int rc;
+
+	if (!b->gone || b->what != RETAINED_DEAD)
+		return 0;
+	s = store_read(st, sql, e);
+	if (!s)
+		return -1;
+	sqlite3_bind_int64(s, 1, b->after_id);
+	sqlite3_bind_int64(s, 2, last);
+	sqlite3_bind_int64(s, 3, b->before_ms);
+	while ((rc = store_step(st, s, e)) > 0)
+		b->gone(b->ctx, (const char *)sqlite3_column_text(s, 0));
+	return rc;
+}
+
+int store_retain(struct store *st, struct retain_bite *b, struct err *e)
+{
+	_cleanup_stmt_ sqlite3_stmt *s = NULL;
+	bool young;
+	int64_t last;
+
+	b->more = false;
+	if (find_end(st, b, &last, &young, e) < 0 || (last && tell_gone(st, b, last, e) < 0))
+		return -1;
+	if (!last)
+		return 0;
+	s = store_write(st, statements[b->what].drop, e);
+	if (!s)
+		return -1;
+	sqlite3_bind_int64(s, 1, b->after_id);
+	sqlite3_bind_int64(s, 2, last);
+	sqlite3_bind_int64(s, 3, b->before_ms);
+	if (store_done(st, s, e) < 0)
+		return -1;
+	b->removed += sqlite3_changes64(st->db);
+	b->after_id = last;
+	b->more = !young;
+	return 0;
+}
