@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "base/mem.h"
 
 ssize_t fd_read_all(int fd, char *p, size_t cap)
 {
@@ -72,4 +73,14 @@ int fd_open_beneath(int dir, const char *path, int flags, mode_t mode)
 		at = next;
 		path = rest;
 	}
+}
+
+int fd_make_beneath(int dir, const char *path, mode_t mode)
+{
+	const char *slash = strrchr(path, '/');
+	_cleanup_free_ char *parent = slash ? xstrndup(path, (size_t)(slash - path)) : NULL;
+	_cleanup_close_ int up =
+		fd_open_beneath(dir, slash ? parent : ".", O_RDONLY | O_DIRECTORY, 0);
+
+	return up < 0 ? -1 : mkdirat(up, slash ? slash + 1 : path, mode);
 }

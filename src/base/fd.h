@@ -11,5 +11,7 @@ ssize_t fd_read_all(int fd, char *p, size_t cap);
  * that it works where that call does not. O_CLOEXEC and O_NOFOLLOW are added. A descriptor, or -1 with errno: EXDEV for an absolute path or a
  * "..", ELOOP for a symbolic link on the way. */
 int fd_open_beneath(int dir, const char *path, int flags, mode_t mode);
+/* Makes a folder below dir, whose parent must be there, reached in the same way. -1 with errno: EEXIST when something is there already. */
+int fd_make_beneath(int dir, const char *path, mode_t mode);
 
 #endif

@@ -254,3 +254,14 @@ bool str_secret_eq(const char *a, size_t an, const char *b, size_t bn)
 		diff |= (unsigned char)a[i] ^ (unsigned char)b[i];
 	return diff == 0;
 }
+
+bool str_next_word(const char **list, char *word, size_t cap)
+{
+	size_t n;
+
+	*list += strspn(*list, " ");
+	n = strcspn(*list, " ");
+	snprintf(word, cap, "%.*s", (int)n, *list);
+	*list += n;
+	return n > 0;
+}

@@ -49,6 +49,8 @@ void str_uuid4(char out[37]);
 size_t str_distance(const char *a, const char *b);
 /* The word of a NULL-ended list that was probably meant, or NULL when none is near. */
 const char *str_nearest(const char *s, const char *const *words);
+/* The next word of a list with blanks between, cut to what fits; false at the end of the list. */
+bool str_next_word(const char **list, char *word, size_t cap);
 /* Constant-time compare for secrets. */
 bool str_secret_eq(const char *a, size_t an, const char *b, size_t bn);
 

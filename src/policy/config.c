@@ -116,6 +116,9 @@ static int read_sandbox(struct config *c, struct yaml_node *r, struct err *e)
 int config_read(struct config *c, struct yaml *y, struct err *e)
 {
 	struct yaml_node *r = yaml_root(y);
+	/* Their owners read these: channels/registry.c, the router and main. log: but its level, here */
+	static const char *const elsewhere[] = {"channels",  "files", "people", "groups",
+						"retention", "serve", "log"};
 	static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
 	int level;
 
@@ -131,14 +134,8 @@ int config_read(struct config *c, struct yaml *y, struct err *e)
 	    yaml_duration(r, "router.delayed_notice", 20 * 1000, 1000, 60 * MINUTE_MS,
 			  &c->delayed_notice_ms, e) < 0)
 		return -1;
-	/* Their owners read these: channels/registry.c, the router and main. */
-	yaml_leave(r, "channels");
-	yaml_leave(r, "files");
-	yaml_leave(r, "people");
-	yaml_leave(r, "groups");
-	yaml_leave(r, "retention");
-	yaml_leave(r, "serve");
-	yaml_leave(r, "log"); /* but its level, above */
+	for (size_t i = 0; i < ARRAY_LEN(elsewhere); i++)
+		yaml_leave(r, elsewhere[i]);
 	return yaml_finish(y, e);
 }
 

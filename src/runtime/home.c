@@ -72,8 +72,8 @@ static int read_instance(const char *home, char instance[37], struct err *e)
 
 int home_prepare(const char *home, char instance[37], struct err *e)
 {
-	static const char *const folders[] = {"",	  "groups",  "groups/global",
-					      "sessions", "secrets", "audit"};
+	static const char *const folders[] = {"",      "groups",  "groups/global", "sessions",
+					      "tasks", "secrets", "audit"};
 
 	for (size_t i = 0; i < ARRAY_LEN(folders); i++)
 		if (make_folder(home, folders[i], e) < 0)

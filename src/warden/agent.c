@@ -64,16 +64,24 @@ static const char *const agent_args[] = {
 
 void agent_cmd(const struct sandbox_request *r, int64_t model_retries, struct agent_cmd *out)
 {
+	static const char *const tool_args[] = {"bash", "-s", NULL};
+	const char *const *args = r->kind == SANDBOX_TOOL ? tool_args : agent_args;
 	size_t n = 0;
 
 	memset(out, 0, sizeof(*out));
-	for (; agent_args[n]; n++)
-		out->argv[n] = agent_args[n];
-	out->argv[n++] = r->resume ? "--resume" : "--session-id";
-	out->argv[n++] = r->session_id;
-	if (r->model[0]) {
-		out->argv[n++] = "--model";
-		out->argv[n++] = r->model;
+	for (; args[n]; n++)
+		out->argv[n] = args[n];
+	if (r->kind != SANDBOX_TOOL) {
+		out->argv[n++] = r->resume ? "--resume" : "--session-id";
+		out->argv[n++] = r->session_id;
+		if (r->model[0]) {
+			out->argv[n++] = "--model";
+			out->argv[n++] = r->model;
+		}
+		if (r->skills[0]) { /* it looks for .claude/skills there */
+			out->argv[n++] = "--add-dir";
+			out->argv[n++] = "/skills";
+		}
 	}
 	for (n = 0; agent_env[n]; n++)
 		out->env[n] = agent_env[n];

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include "base/buf.h"
 #include "base/str.h"
 #include "warden/attach.h"
 
@@ -113,24 +114,17 @@ int engine_info(const cJSON *j, struct warden_status *s, struct err *e)
 	const char *version = json_peek_str(j, "ServerVersion");
 	const cJSON *it, *runtimes = json_find(j, "Runtimes");
 	const cJSON *security = json_find(j, "SecurityOptions");
-	size_t len = 0;
+	_cleanup_(buf_free) struct buf names = {0};
 
 	if (!j)
 		return err_set(e, E_TEMP, "the Docker engine says nothing about itself");
 	snprintf(s->engine, sizeof(s->engine), "Docker %.60s",
 		 version ? version : "of unknown version");
-	s->runtimes[0] = '\0';
 	cJSON_ArrayForEach(it, runtimes)
 	{
-		int k = snprintf(s->runtimes + len, sizeof(s->runtimes) - len, "%s%s",
-				 len ? "," : "", it->string);
-
-		if (k < 0 || (size_t)k >= sizeof(s->runtimes) - len) {
-			s->runtimes[len] = '\0';
-			break;
-		}
-		len += (size_t)k;
+		buf_putf(&names, "%s%s", names.len ? "," : "", it->string);
 	}
+	str_copy(s->runtimes, sizeof(s->runtimes), names.p ? names.p : "");
 	s->engine_up = true;
 	cJSON_ArrayForEach(it, security)
 	{

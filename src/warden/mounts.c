@@ -9,44 +9,30 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include "base/fd.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "base/tree.h"
 #include "warden/sandbox.h"
 
-#define AGENT_UID 10001
+#define AGENT_UID  10001
+#define SWEEP_STEP 4096 /* entries removed before other work has its turn */
 
 uid_t mounts_agent_uid(void)
 {
 	return geteuid() ? geteuid() : AGENT_UID;
 }
 
-/* Opens a folder below dir, each step with O_NOFOLLOW: as openat2(2) with RESOLVE_BENEATH and
- * RESOLVE_NO_SYMLINKS, for the names we use have no "..", and it works where that call does not. */
-static int open_beneath(int dir, const char *path)
+static int open_folder(int dir, const char *path)
 {
-	_cleanup_close_ int fd = -1;
-	char step[128];
-
-	for (; *path; path += strcspn(path, "/"), path += *path == '/') {
-		int next;
-
-		snprintf(step, sizeof(step), "%.*s", (int)strcspn(path, "/"), path);
-		next = openat(fd < 0 ? dir : fd, step,
-			      O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
-		if (next < 0)
-			return -1;
-		if (fd >= 0)
-			close(fd);
-		fd = next;
-	}
-	return steal_fd(&fd);
+	return fd_open_beneath(dir, path, O_RDONLY | O_DIRECTORY | O_NONBLOCK, 0);
 }
 
 /* Gives a folder that the server made (or the operator, in a checkout) to the agent, with the plain
  * files right in it. Only done while no sandbox ever had the folder: the old owner says so. */
 static int adopt(int fd, const struct stat *old, uid_t uid, const char *path, struct err *e)
 {
-	_cleanup_close_ int copy = open_beneath(fd, ".");
+	_cleanup_close_ int copy = open_folder(fd, ".");
 	DIR *d = copy < 0 ? NULL : fdopendir(copy);
 	struct dirent *de;
 	struct stat st;
@@ -66,58 +52,120 @@ static int adopt(int fd, const struct stat *old, uid_t uid, const char *path, st
 	return 0;
 }
 
-/* One folder below home, made when absent. own: it must belong to uid (or still to us, and is then
- * given away); else it must not. */
-static int folder(const char *home, const char *rel, uid_t uid, bool own, char *out, size_t cap,
-		  struct err *e)
+static int open_home(const char *home)
 {
-	_cleanup_close_ int top = open(home, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return open(home, O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
+enum owner {
+	AGENTS, /* made when absent, and given to the agent's user */
+	FRESH,	/* must not be there yet; not the agent's, who must not replace what is in it */
+	GIVEN,	/* must be there; not the agent's, who must not change what others are given */
+};
+
+/* One folder below home, made where that is due, and proved. */
+static int folder(const char *home, const char *rel, uid_t uid, enum owner own, struct err *e)
+{
+	_cleanup_close_ int top = open_home(home);
 	_cleanup_close_ int fd = -1;
 	struct stat st, home_st;
 
 	if (top < 0 || fstat(top, &home_st) < 0)
 		return err_sys(e, errno, "cannot open the home folder %s", home);
-	if ((size_t)snprintf(out, cap, "%s/%s", home, rel) >= cap)
-		return err_set(e, E_INVAL, "the path of the home folder is too long");
-	fd = open_beneath(top, rel);
-	if (fd < 0 && errno == ENOENT) {
-		char parent[128];
-		const char *slash = strrchr(rel, '/');
-		_cleanup_close_ int up = -1;
-
-		snprintf(parent, sizeof(parent), "%.*s", (int)(slash - rel), rel);
-		up = open_beneath(top, parent);
-		if (up < 0 || (mkdirat(up, slash + 1, 0700) < 0 && errno != EEXIST))
-			return err_sys(e, errno, "cannot make %s", out);
-		fd = open_beneath(top, rel);
-	}
+	if (own != FRESH)
+		fd = open_folder(top, rel);
+	if (own == FRESH || (fd < 0 && errno == ENOENT && own == AGENTS))
+		fd = fd_make_beneath(top, rel, 0700) < 0 ? -1 : open_folder(top, rel);
+	if (fd < 0 && errno == EEXIST)
+		return err_set(e, E_TEMP, "%s/%s is there already", home, rel);
 	if (fd < 0 && (errno == ELOOP || errno == EXDEV || errno == ENOTDIR))
-		return err_set(e, E_PERM, "%s must be a real folder, not a link; replace it", out);
+		return err_set(e, E_PERM, "%s/%s must be a real folder, not a link; replace it",
+			       home, rel);
 	if (fd < 0 || fstat(fd, &st) < 0)
-		return err_sys(e, errno, "cannot open %s", out);
-	if (!own && st.st_uid == uid && uid != geteuid())
+		return err_sys(e, errno, "cannot open %s/%s", home, rel);
+	if (own != AGENTS && st.st_uid == uid && uid != geteuid())
 		return err_set(e, E_PERM,
-			       "%s must not belong to the agent's user %u; fix: chown root %s", out,
-			       (unsigned)uid, out);
-	if (!own || st.st_uid == uid)
+			       "%s/%s must not belong to the agent's user %u; fix: chown -R root",
+			       home, rel, (unsigned)uid);
+	if (own != AGENTS || st.st_uid == uid)
 		return 0;
 	if (st.st_uid != 0 && st.st_uid != home_st.st_uid)
-		return err_set(e, E_PERM,
-			       "%s belongs to user %u, the agent is user %u; fix: chown -R %u %s",
-			       out, (unsigned)st.st_uid, (unsigned)uid, (unsigned)uid, out);
-	return adopt(fd, &st, uid, out, e);
+		return err_set(
+			e, E_PERM,
+			"%s/%s belongs to user %u, the agent is user %u; fix: chown -R %u it", home,
+			rel, (unsigned)st.st_uid, (unsigned)uid, (unsigned)uid);
+	return adopt(fd, &st, uid, rel, e);
 }
 
-int mounts_prepare(const char *home, const char *group, uid_t agent_uid, struct mounts *m,
-		   struct err *e)
-{
-	char rel[128];
+struct plan {
+	const char *home;
+	uid_t uid;
+	struct mounts *m;
+	struct err *e;
+};
 
-	snprintf(rel, sizeof(rel), "groups/%s", group);
-	if (folder(home, rel, agent_uid, true, m->workspace, sizeof(m->workspace), e) < 0)
+/* Puts the folder <top>/<name><below> of home at <target><name>, or at <target> when that does not end with a slash. */
+static int add(const struct plan *p, enum owner own, bool writable, const char *target,
+	       const char *top, const char *name, const char *below)
+{
+	struct mount *to = &p->m->list[p->m->n++];
+	bool named = target[strlen(target) - 1] == '/';
+	char rel[160];
+
+	snprintf(rel, sizeof(rel), "%s/%s%s", top, name, below);
+	snprintf(to->target, sizeof(to->target), "%s%s", target, named ? name : "");
+	to->writable = writable;
+	if ((size_t)snprintf(to->source, sizeof(to->source), "%s/%s", p->home, rel) >=
+	    sizeof(to->source))
+		return err_set(p->e, E_INVAL, "the path of the home folder is too long");
+	return folder(p->home, rel, p->uid, own, p->e);
+}
+
+int mounts_prepare(const char *home, const struct sandbox_request *r, uid_t agent_uid,
+		   struct mounts *m, struct err *e)
+{
+	const struct plan p = {home, agent_uid, m, e};
+	bool group = r->kind == SANDBOX_GROUP;
+	const char *skills = r->kind == SANDBOX_TOOL ? "" : r->skills;
+	char name[66];
+
+	m->n = 0;
+	if (group) {
+		if (add(&p, AGENTS, true, "/workspace", "groups", r->group, "") < 0 ||
+		    add(&p, AGENTS, true, "/session", "sessions", r->group, "") < 0)
+			return -1;
+	} else {
+		snprintf(name, sizeof(name), "tasks/%s", r->session_id);
+		if (folder(home, name, agent_uid, FRESH, e) < 0 ||
+		    add(&p, AGENTS, true, "/workspace", "tasks", r->session_id, "/workspace") < 0 ||
+		    add(&p, AGENTS, true, "/session", "tasks", r->session_id, "/session") < 0 ||
+		    add(&p, AGENTS, false, "/group", "groups", r->group, "") < 0)
+			return -1;
+	}
+	/* Shared by all: only the agent of main, while it talks with people, may write there. */
+	if (add(&p, AGENTS, group && streq(r->group, "main"), "/global", "groups", "global", "") <
+	    0)
 		return -1;
-	snprintf(rel, sizeof(rel), "sessions/%s", group);
-	if (folder(home, rel, agent_uid, true, m->session, sizeof(m->session), e) < 0)
-		return -1;
-	return folder(home, "groups/global", agent_uid, false, m->global, sizeof(m->global), e);
+	while (str_next_word(&skills, name, sizeof(name)))
+		if (add(&p, GIVEN, false, "/skills/.claude/skills/", "skills", name, "") < 0)
+			return -1;
+	return 0;
+}
+
+int mounts_sweep(const char *home, bool (*in_use)(void *ctx, const char *id), void *ctx,
+		 struct err *e)
+{
+	_cleanup_close_ int top = open_home(home);
+	int fd = top < 0 ? -1 : open_folder(top, "tasks"), rc = 0;
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	size_t budget = SWEEP_STEP;
+	struct dirent *de;
+
+	if (!d)
+		return fd < 0 && errno == ENOENT ? 0 : err_sys(e, errno, "cannot read tasks/");
+	while (rc == 0 && (de = readdir(d)))
+		if (str_is_uuid(de->d_name) && !in_use(ctx, de->d_name))
+			rc = tree_remove(fd, de->d_name, &budget, e);
+	closedir(d);
+	return rc;
 }

@@ -19,78 +19,20 @@
 
 #define QUEUE_STOP 64	 /* answers queued: read no more asks until the server has taken some */
 #define CLOSE_MS   20000 /* for the removal of all sandboxes at the end */
-
-struct queued_tell {
-	struct queued_tell *next;
-	struct wire_tell tell;
-	int fd;
-};
-
-/* ---- answers ---- */
-
-static int send_tell(int sock, const struct queued_tell *q)
-{
-	union {
-		struct cmsghdr align;
-		char room[CMSG_SPACE(sizeof(int))];
-	} ctl;
-	struct iovec iov = {.iov_base = (void *)&q->tell, .iov_len = sizeof(q->tell)};
-	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
-
-	if (q->fd >= 0) {
-		struct cmsghdr *c;
-
-		memset(&ctl, 0, sizeof(ctl));
-		m.msg_control = &ctl;
-		m.msg_controllen = sizeof(ctl);
-		c = CMSG_FIRSTHDR(&m);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(c), &q->fd, sizeof(int));
-	}
-	return sendmsg(sock, &m, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -1 : 0;
-}
-
-static void pop_tell(struct warden_process *w)
-{
-	struct queued_tell *q = w->head;
-
-	w->head = q->next;
-	if (!w->head)
-		w->tail = &w->head;
-	w->n_queued--;
-	if (q->fd >= 0)
-		close(q->fd);
-	free(q);
-}
+#define CLOSE_SWEEPS                                                                               \
+	64 /* steps of the removal of their folders then; the rest is for the next start */
 
 static void flush_tells(struct warden_process *w)
 {
-	while (w->head) {
-		if (send_tell(w->fd, w->head) < 0 && errno != EPIPE && errno != ECONNRESET) {
-			if (errno == EINTR)
-				continue;
-			if (errno != EAGAIN)
-				log_error("warden", "cannot answer", "why=\"%s\"", strerror(errno));
-			break;
-		}
-		pop_tell(w);
-	}
+	packets_flush(&w->pair);
 	if (!w->closing)
-		watch_set(w->watch, (w->n_queued < QUEUE_STOP ? WATCH_READ : 0) |
-					    (w->head ? WATCH_WRITE : 0));
+		watch_set(w->watch, (w->pair.n < QUEUE_STOP ? WATCH_READ : 0) |
+					    (w->pair.n ? WATCH_WRITE : 0));
 }
 
 void warden_tell(struct warden_process *w, const struct wire_tell *t, int door_fd)
 {
-	struct queued_tell *q = xcalloc(1, sizeof(*q));
-
-	q->tell = *t;
-	q->fd = door_fd;
-	*w->tail = q;
-	w->tail = &q->next;
-	w->n_queued++;
+	packets_add(&w->pair, t, door_fd);
 	flush_tells(w);
 }
 
@@ -135,8 +77,38 @@ static void admit_soon(struct warden_process *w)
 	w->admitting = true;
 }
 
+/* ---- folders whose sandbox is gone ---- */
+
+static bool in_use(void *ctx, const char *id)
+{
+	struct sandbox *s = ((struct warden_process *)ctx)->list;
+
+	while (s && (s->req.kind == SANDBOX_GROUP || !streq(s->req.session_id, id)))
+		s = s->next;
+	return s != NULL;
+}
+
+static bool sweep(struct warden_process *w)
+{
+	struct err e = ERR_INIT;
+	int rc = mounts_sweep(w->cfg->home, in_use, w, &e);
+
+	if (rc < 0)
+		log_warn("warden", "a task's folder is left over", "why=\"%s\"", e.msg);
+	return rc == 1;
+}
+
+static void on_sweep(void *ctx)
+{
+	struct warden_process *w = ctx;
+
+	if (sweep(w))
+		timer_start(w->sweep, 0, 0);
+}
+
 void warden_forget(struct warden_process *w)
 {
+	timer_start(w->sweep, 0, 0);
 	if (!w->closing)
 		admit_soon(w);
 	else if (!w->list && !w->made)
@@ -156,7 +128,8 @@ void warden_probed(struct warden_process *w, const struct err *why)
 	if (!w->started)
 		pages_give_back();
 	w->started = true;
-	if (!why) {
+	if (!why) { /* what a crash has left is in nobody's use by now */
+		timer_start(w->sweep, 0, 0);
 		admit_soon(w);
 		return;
 	}
@@ -177,13 +150,24 @@ static bool ended_text(const char *s, size_t cap)
 	return memchr(s, '\0', cap) != NULL;
 }
 
+static bool skills_ok(const char *list)
+{
+	char name[66];
+	int n = 0;
+
+	for (; str_next_word(&list, name, sizeof(name)); n++)
+		if (!str_is_name(name) || strchr(name, '_'))
+			return false;
+	return n <= SKILLS_MAX;
+}
+
 int warden_check_ask(const struct wire_ask *a, struct sandbox_request *r, struct err *e)
 {
 	if (!a->id)
 		return err_set(e, E_INVAL, "the id must not be 0");
 	if (!ended_text(a->group, sizeof(a->group)) ||
 	    !ended_text(a->session_id, sizeof(a->session_id)) ||
-	    !ended_text(a->model, sizeof(a->model)))
+	    !ended_text(a->model, sizeof(a->model)) || !ended_text(a->skills, sizeof(a->skills)))
 		return err_set(e, E_INVAL, "a text has no end");
 	if (a->kind > SANDBOX_TOOL || a->resume > 1)
 		return err_set(e, E_INVAL, "kind or resume is out of range");
@@ -193,12 +177,15 @@ int warden_check_ask(const struct wire_ask *a, struct sandbox_request *r, struct
 		return err_set(e, E_INVAL, "the session id is no UUID");
 	if (!model_name_ok(a->model))
 		return err_set(e, E_INVAL, "not a model's name");
+	if (!skills_ok(a->skills))
+		return err_set(e, E_INVAL, "not the names of at most %d skills", SKILLS_MAX);
 	memset(r, 0, sizeof(*r));
 	r->kind = (enum sandbox_kind)a->kind;
 	r->resume = a->resume == 1;
 	str_copy(r->group, sizeof(r->group), a->group);
 	str_copy(r->session_id, sizeof(r->session_id), a->session_id);
 	str_copy(r->model, sizeof(r->model), a->model);
+	str_copy(r->skills, sizeof(r->skills), a->skills);
 	return 0;
 }
 
@@ -313,10 +300,10 @@ static void on_pair(void *ctx, int events)
 
 	if (events & WATCH_WRITE)
 		flush_tells(w);
-	while (w->n_queued < QUEUE_STOP) {
+	while (w->pair.n < QUEUE_STOP) {
 		struct wire_ask a;
 		/* No room for control data: a descriptor that the server might send is dropped. */
-		ssize_t n = recv(w->fd, &a, sizeof(a), MSG_DONTWAIT | MSG_TRUNC);
+		ssize_t n = packets_recv(&w->pair, &a, sizeof(a), NULL);
 
 		if (n == (ssize_t)sizeof(a)) {
 			on_ask(w, &a);
@@ -353,10 +340,10 @@ static void settle(int fd)
 
 int warden_process_run(const struct config *cfg, int fd)
 {
-	struct warden_process w = {.cfg = cfg, .fd = fd, .agent_uid = mounts_agent_uid()};
+	struct warden_process w = {.cfg = cfg, .agent_uid = mounts_agent_uid()};
 	struct err e = ERR_INIT;
 
-	w.tail = &w.head;
+	packets_init(&w.pair, fd, sizeof(struct wire_tell));
 	str_uuid4(w.run);
 	w.loop = loop_new(&e);
 	if (!w.loop) {
@@ -366,14 +353,17 @@ int warden_process_run(const struct config *cfg, int fd)
 	engine_init(&w.engine, w.loop, cfg->engine_socket);
 	w.probe = probe_new(&w);
 	w.deadline = timer_new(w.loop, "warden end", on_late, &w);
+	w.sweep = timer_new(w.loop, "warden sweep", on_sweep, &w);
 	w.watch = watch_new(w.loop, "warden pair", fd, on_pair, &w);
 	watch_set(w.watch, WATCH_READ);
 	probe_run(w.probe, false);
 	loop_run(w.loop);
-	while (w.head)
-		pop_tell(&w);
+	for (int i = 0; i < CLOSE_SWEEPS && sweep(&w); i++)
+		;
+	packets_fini(&w.pair);
 	probe_free(w.probe);
 	timer_free(w.deadline);
+	timer_free(w.sweep);
 	watch_free(w.watch);
 	engine_fini(&w.engine);
 	loop_free(w.loop);

@@ -347,7 +347,7 @@ void sandbox_begin(struct sandbox *s)
 	s->begun_ms = loop_now(s->w->loop);
 	if (policy_load(c, s->req.group, &s->policy, &e) < 0 ||
 	    engine_read_lock(c->image_lock, s->image, &e) < 0 ||
-	    mounts_prepare(c->home, s->req.group, s->w->agent_uid, &m, &e) < 0) {
+	    mounts_prepare(c->home, &s->req, s->w->agent_uid, &m, &e) < 0) {
 		sandbox_fail(s, &e);
 		return;
 	}

@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 #include "policy/config.h"
+#include "runtime/packets.h"
 #include "warden/engine.h"
 #include "warden/wire.h"
 
@@ -24,15 +25,23 @@ struct agent_cmd {
 void agent_cmd(const struct sandbox_request *r, int64_t model_retries, struct agent_cmd *out);
 
 /* ---- mounts.c: the folders ---- */
-struct mounts {
-	char workspace[PATH_CAP + 128]; /* <home>/groups/<group>: /workspace, read-write */
-	char session[PATH_CAP + 128];	/* <home>/sessions/<group>: /session, read-write */
-	char global[PATH_CAP + 128];	/* <home>/groups/global: /global, read-only */
+#define SKILLS_MAX 16
+struct mount {
+	char source[PATH_CAP + 160]; /* on the host */
+	char target[96];	     /* inside */
+	bool writable;
 };
-/* Makes the folders where absent and checks each step: real folders below home, no symbolic link,
- * owned by the agent's user (global: by anybody else). E_PERM names the folder and the fix. */
-int mounts_prepare(const char *home, const char *group, uid_t agent_uid, struct mounts *m,
-		   struct err *e) must_check;
+struct mounts {
+	struct mount list[4 + SKILLS_MAX];
+	size_t n;
+};
+/* Makes the folders where absent and checks each step: real folders below home, no symbolic link, owned by the agent's
+ * user (a skill: by anybody else). The request was checked. E_PERM names the folder and the fix. */
+int mounts_prepare(const char *home, const struct sandbox_request *r, uid_t agent_uid,
+		   struct mounts *m, struct err *e) must_check;
+/* Removes the folders of tasks that in_use does not know. 1: there is more to remove, call again; -1: one cannot be removed. */
+int mounts_sweep(const char *home, bool (*in_use)(void *ctx, const char *id), void *ctx,
+		 struct err *e) must_check;
 /* Whom the agent runs as: 10001, or the server's own user when that is not root (it could not
  * give files away). */
 uid_t mounts_agent_uid(void);
@@ -125,12 +134,11 @@ struct warden_process {
 	struct loop *loop;
 	struct engine engine;
 	struct sandbox *list;
-	int fd; /* our end of the pair */
+	struct packets pair;
 	struct watch *watch;
 	struct timer *deadline; /* of the clean-up after the pair has closed */
-	struct queued_tell *head, **tail;
-	size_t n_queued;
-	struct probe *probe; /* probe.c */
+	struct timer *sweep;	/* of folders whose sandbox is gone */
+	struct probe *probe;	/* probe.c */
 	uid_t agent_uid;
 	char run[37];	/* UUID of this process's life, a label of its containers */
 	bool started;	/* the first look at the engine is over */

@@ -24,13 +24,7 @@ int64_t spec_memory(const struct sandbox_policy *p)
 	return p->memory_bytes / PAGE * PAGE;
 }
 
-/* The whole body; what is empty or 0 here is filled in below. Mounts are of type bind and not Binds: a
- * source that is missing is an error, never created by the engine as root. NonRecursive: what is
- * mounted below on the host stays out. The API has no nosuid and nodev for binds; no-new-privileges
- * and the missing CAP_MKNOD do their work. */
-#define BIND(target, ro)                                                                           \
-	"{'Type':'bind','Source':'','Target':'" target "','ReadOnly':" ro ",'BindOptions':"        \
-	"{'Propagation':'rprivate','NonRecursive':true}}"
+/* The whole body; what is empty or 0 here is filled in below. */
 #define ULIMIT(name, n) "{'Name':'" name "','Soft':" n ",'Hard':" n "}"
 
 /* clang-format off */
@@ -52,7 +46,7 @@ static const char body[] = /* with ' for " */
 	"'IpcMode':'none','CgroupnsMode':'private','Init':false,"
 	"'AutoRemove':false," /* we look at it once it has ended */
 	"'LogConfig':{'Type':'none'},'RestartPolicy':{'Name':'no'},'Tmpfs':{'/tmp':''},"
-	"'Mounts':[" BIND("/workspace", "false") "," BIND("/session", "false") "," BIND("/global", "true") "],"
+	"'Mounts':[],"
 	"'PidsLimit':0,'Memory':0,'MemorySwap':0,'NanoCpus':0,"
 	"'OomScoreAdj':500," /* if the host runs out, the sandbox goes first */
 	/* msgqueue: or /dev/mqueue could be written to */
@@ -114,6 +108,23 @@ static char *seccomp_option(const struct spec *s)
 	return xasprintf("seccomp=%s", text);
 }
 
+/* Of type bind and not Binds: a source that is missing is an error, never created by the engine as
+ * root. NonRecursive: what is mounted below on the host stays out. The API has no nosuid and nodev for
+ * binds; no-new-privileges and the missing CAP_MKNOD do their work. */
+static void add_mount(cJSON *list, const struct mount *m)
+{
+	cJSON *j = cJSON_CreateObject(), *options;
+
+	cJSON_AddStringToObject(j, "Type", "bind");
+	cJSON_AddStringToObject(j, "Source", m->source);
+	cJSON_AddStringToObject(j, "Target", m->target);
+	cJSON_AddBoolToObject(j, "ReadOnly", !m->writable);
+	options = cJSON_AddObjectToObject(j, "BindOptions");
+	cJSON_AddStringToObject(options, "Propagation", "rprivate");
+	cJSON_AddBoolToObject(options, "NonRecursive", true);
+	cJSON_AddItemToArray(list, j);
+}
+
 static void set_host(cJSON *h, const struct spec *s)
 {
 	double memory = (double)spec_memory(s->policy);
@@ -128,9 +139,8 @@ static void set_host(cJSON *h, const struct spec *s)
 	snprintf(text, sizeof(text), "rw,noexec,nosuid,nodev,size=%lld,mode=1777",
 		 (long long)s->policy->tmp_bytes);
 	set_str(h, "Tmpfs./tmp", text);
-	set_str(h, "Mounts.0.Source", s->mounts->workspace);
-	set_str(h, "Mounts.1.Source", s->mounts->session);
-	set_str(h, "Mounts.2.Source", s->mounts->global);
+	for (size_t i = 0; i < s->mounts->n; i++)
+		add_mount(at(h, "Mounts"), &s->mounts->list[i]);
 	cJSON_SetNumberValue(at(h, "PidsLimit"), (double)s->policy->pids);
 	cJSON_SetNumberValue(at(h, "Memory"), memory);
 	cJSON_SetNumberValue(at(h, "MemorySwap"), memory); /* memory + swap: so no swap */

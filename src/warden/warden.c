@@ -7,9 +7,9 @@
 #include "warden/warden.h"
 #include <errno.h>
 #include <string.h>
-#include <sys/socket.h>
 #include "base/log.h"
 #include "base/str.h"
+#include "runtime/packets.h"
 #include "warden/wire.h"
 
 #define QUEUE_MAX 1024
@@ -20,21 +20,14 @@ struct live {
 	bool stopping;
 };
 
-struct queued {
-	struct queued *next;
-	struct wire_ask ask;
-};
-
 struct warden {
 	struct loop *loop;
 	struct watch *watch;
-	int fd;
+	struct packets pair;
 	const struct warden_events *ev;
 	void *ctx;
 	uint64_t last_id;
 	struct live *live;
-	struct queued *head, **tail;
-	size_t n_queued;
 	bool gone;    /* lost was told */
 	bool reading; /* inside on_ready: warden_free only marks */
 	bool dead;
@@ -61,49 +54,22 @@ static void drop_all(struct warden *w)
 {
 	while (w->live)
 		live_drop(&w->live);
-	while (w->head) {
-		struct queued *q = w->head;
-
-		w->head = q->next;
-		free(q);
-	}
-	w->tail = &w->head;
-	w->n_queued = 0;
+	packets_fini(&w->pair);
 }
 
-/* Sends what is queued. A broken pair shows up at the next read, which tells it once. */
 static void flush(struct warden *w)
 {
-	while (w->head) {
-		struct queued *q = w->head;
-
-		if (send(w->fd, &q->ask, sizeof(q->ask), MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
-			if (errno == EINTR)
-				continue;
-			break;
-		}
-		w->head = q->next;
-		if (!w->head)
-			w->tail = &w->head;
-		w->n_queued--;
-		free(q);
-	}
-	watch_set(w->watch, WATCH_READ | (w->head ? WATCH_WRITE : 0));
+	packets_flush(&w->pair);
+	watch_set(w->watch, WATCH_READ | (w->pair.n ? WATCH_WRITE : 0));
 }
 
 static int ask(struct warden *w, const struct wire_ask *a, struct err *e)
 {
-	struct queued *q;
-
 	if (w->gone)
 		return err_set(e, E_GONE, "the warden has ended; restart the server");
-	if (w->n_queued >= QUEUE_MAX)
+	if (w->pair.n >= QUEUE_MAX)
 		return err_set(e, E_LIMIT, "the warden does not keep up");
-	q = xcalloc(1, sizeof(*q));
-	q->ask = *a;
-	*w->tail = q;
-	w->tail = &q->next;
-	w->n_queued++;
+	packets_add(&w->pair, a, -1);
 	flush(w);
 	return 0;
 }
@@ -150,28 +116,6 @@ static void lose(struct warden *w, const char *how)
 	w->ev->lost(w->ctx, &why);
 }
 
-/* One packet: its length, or -1 with errno. *fd is the descriptor that came with it, or -1. */
-static ssize_t receive(struct warden *w, struct wire_tell *t, int *fd)
-{
-	union {
-		struct cmsghdr align;
-		char room[CMSG_SPACE(sizeof(int))];
-	} ctl;
-	struct iovec iov = {.iov_base = t, .iov_len = sizeof(*t)};
-	struct msghdr m = {.msg_iov = &iov,
-			   .msg_iovlen = 1,
-			   .msg_control = &ctl,
-			   .msg_controllen = sizeof(ctl)};
-	ssize_t n = recvmsg(w->fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	struct cmsghdr *c = n > 0 ? CMSG_FIRSTHDR(&m) : NULL;
-
-	*fd = -1;
-	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
-	    c->cmsg_len == CMSG_LEN(sizeof(int)))
-		memcpy(fd, CMSG_DATA(c), sizeof(int));
-	return n;
-}
-
 static void on_ready(void *ctx, int events)
 {
 	struct warden *w = ctx;
@@ -182,7 +126,7 @@ static void on_ready(void *ctx, int events)
 	while (!w->dead && !w->gone) {
 		struct wire_tell t;
 		int fd = -1;
-		ssize_t n = receive(w, &t, &fd);
+		ssize_t n = packets_recv(&w->pair, &t, sizeof(t), &fd);
 
 		if (n == (ssize_t)sizeof(t)) {
 			t.text[sizeof(t.text) - 1] = '\0';
@@ -207,10 +151,9 @@ struct warden *warden_new(struct loop *l, int fd, const struct warden_events *ev
 	struct warden *w = xcalloc(1, sizeof(*w));
 
 	w->loop = l;
-	w->fd = fd;
+	packets_init(&w->pair, fd, sizeof(struct wire_ask));
 	w->ev = ev;
 	w->ctx = ctx;
-	w->tail = &w->head;
 	w->watch = watch_new(l, "warden", fd, on_ready, w);
 	watch_set(w->watch, WATCH_READ);
 	return w;
@@ -225,7 +168,7 @@ void warden_free(struct warden *w)
 		return;
 	drop_all(w);
 	watch_free(w->watch);
-	close(w->fd);
+	close(w->pair.fd);
 	free(w);
 }
 
@@ -237,7 +180,8 @@ uint64_t warden_start(struct warden *w, const struct sandbox_request *r, struct 
 	a.id = ++w->last_id;
 	if (!str_copy(a.group, sizeof(a.group), r->group) ||
 	    !str_copy(a.session_id, sizeof(a.session_id), r->session_id) ||
-	    !str_copy(a.model, sizeof(a.model), r->model)) {
+	    !str_copy(a.model, sizeof(a.model), r->model) ||
+	    !str_copy(a.skills, sizeof(a.skills), r->skills)) {
 		err_set(e, E_INVAL, "a name in the request is too long");
 		return 0;
 	}

@@ -28,6 +28,7 @@ struct wire_ask {
 	char group[65];
 	char session_id[37];
 	char model[64];
+	char skills[SKILLS_CAP];
 };
 
 /* Warden to server. */

@@ -314,6 +314,53 @@ static void bad_policy_is_told(void **state)
 	assert_none_left(w);
 }
 
+/* Tasks of one group live side by side with its own sandbox, each with a folder that goes with it; what a crash has
+ * left goes at the next start. */
+static void tasks_are_disposable(void **state)
+{
+	struct world *w = *state;
+	struct sandbox_request r = {.kind = SANDBOX_TASK, .group = "kin"};
+	struct err e = ERR_INIT;
+	char task[PATH_CAP + 64], path[PATH_CAP + 128], old[PATH_CAP + 64];
+	struct stat st;
+	uint64_t id;
+
+	NEED_ENGINE();
+	snprintf(old, sizeof(old), "%s/tasks/11111111-2222-4333-8444-555555555555", w->cfg.home);
+	assert_int_equal(mkdir(old, 0700), 0);
+	snprintf(path, sizeof(path), "%s/workspace", old);
+	assert_int_equal(mkdir(path, 0700), 0);
+	begin(w);
+	start(w, "kin");
+	await(w, &w->n_started, 1);
+	_cleanup_close_ int own = steal_fd(&w->door);
+
+	assert_int_equal(stat(old, &st), -1);
+	for (int i = 0; i < 2; i++) {
+		r.kind = i ? SANDBOX_TOOL : SANDBOX_TASK;
+		str_uuid4(r.session_id);
+		id = warden_start(w->warden, &r, &e);
+		assert_true(id > 0);
+		await(w, &w->n_started, 2 + i);
+		snprintf(task, sizeof(task), "%s/tasks/%s", w->cfg.home, r.session_id);
+		snprintf(path, sizeof(path), "%s/workspace/passwd", task);
+		assert_int_equal(symlink("/etc/passwd", path), 0);
+		snprintf(path, sizeof(path), "%s/session/groups", task);
+		assert_int_equal(symlink("../../../groups", path), 0);
+		warden_stop(w->warden, id);
+		await(w, &w->n_ended, 1 + i);
+		warden_ask_status(w->warden);
+		await(w, &w->n_status, 1 + i);
+		assert_int_equal(w->status.running, 1);
+		assert_int_equal(lstat(task, &st), -1);
+	}
+	snprintf(path, sizeof(path), "%s/groups/kin", w->cfg.home);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(stat("/etc/passwd", &st), 0);
+	end(w, 0);
+	assert_none_left(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -327,6 +374,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(orphans_go_strangers_stay, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(image_missing, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(bad_policy_is_told, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(tasks_are_disposable, set_up, tear_down),
 	};
 	int errnum, fd = attach_connect("/var/run/docker.sock", &errnum);
 
