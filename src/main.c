@@ -75,18 +75,17 @@ static void put_local_json(void)
 static int put_help(const char *word)
 {
 	_cleanup_(buf_free) struct buf out = {0};
-	bool hit = command_put_help(&out, word, "", CMD_CLI, ROLE_OWNER);
 
 	for (size_t i = 0; word[0] && i < ARRAY_LEN(commands); i++) {
 		if (!streq(commands[i].name, word))
 			continue;
-		if (!hit)
-			printf("  %-34s %s\n", commands[i].usage, commands[i].help);
-		hit = true;
+		printf("  %-34s %s\n", commands[i].usage, commands[i].help);
+		return 0;
 	}
-	if (out.p)
-		fputs(out.p, stdout);
-	return hit ? 0 : unknown(word);
+	if (!command_put_help(&out, word, "", CMD_CLI, ROLE_OWNER))
+		return unknown(word);
+	fputs(out.p, stdout);
+	return 0;
 }
 
 static int cmd_help(const struct cli *c)

@@ -251,6 +251,21 @@ void commands_free(struct commands *c)
 
 /* Each form that only reads, as a tool; tests/unit/admin_command.c holds it against the table. */
 static const struct command_tool tools[] = {
+	{"status", "What the server and its agents are doing.", "status", ROLE_MEMBER},
+	{"chats", "Who has written, and the group of each chat.", "chats", ROLE_ADMIN},
+	{"groups_list", "The groups and the chats of each.", "groups list", ROLE_MEMBER},
+	{"groups_show", "A group's chats and settings. Words: NAME.", "groups show", ROLE_MEMBER},
+	{"usage", "Tokens, turns and costs by day and group. Words: [GROUP] [DAYS].", "usage",
+	 ROLE_MEMBER},
+	{"channels", "Which platforms are connected, and what is wrong with the others.",
+	 "channels", ROLE_ADMIN},
+	{"outbox_list", "What could not be delivered.", "outbox list", ROLE_ADMIN},
+	{"outbox_all", "What could not be delivered, and what waits.", "outbox all", ROLE_ADMIN},
+	{"policy", "What a group's sandbox may have, and which file says so. Words: [GROUP].",
+	 "policy", ROLE_ADMIN},
+	{"logs", "The last lines of the server's log. Words: [GROUP] [N].", "logs", ROLE_ADMIN},
+	{"acts", "The record of who asked for what. Words: [N].", "acts", ROLE_ADMIN},
+	{"version", "Which version runs.", "version", ROLE_GUEST},
 	{0},
 };
 

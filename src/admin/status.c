@@ -282,7 +282,6 @@ static void status(struct command *c)
 }
 
 const struct command_form commands_status[] = {
-	{"status", "[--json]", "what is going on", CMD_EVERYWHERE, ROLE_MEMBER, .max = 1,
-	 .run = status},
+	{"status", "", "what is going on", CMD_EVERYWHERE, ROLE_MEMBER, .run = status},
 	{0},
 };
