@@ -2,13 +2,16 @@
 /* The router's own sections of the configuration, read anew. All are checked before the first is taken. */
 #include "router/impl.h"
 #include "router/attach.h"
+#include "router/retention.h"
 #include "router/settings.h"
 
 int router_reload(struct router *r, struct err *e)
 {
+	struct retention_settings keep;
 	struct files_settings files;
 
-	if (files_settings_load(r->o.cfg, &files, e) < 0)
+	if (retention_settings_load(r->o.cfg, &keep, e) < 0 ||
+	    files_settings_load(r->o.cfg, &files, e) < 0)
 		return -1;
 	if (settings_open(r, r->o.cfg, e) < 0) {
 		files_settings_free(&files);
@@ -16,5 +19,6 @@ int router_reload(struct router *r, struct err *e)
 	}
 	files_settings_free(&r->attach->set);
 	r->attach->set = files;
+	retention_set(r->retention, &keep);
 	return 0;
 }
