@@ -181,7 +181,6 @@ static const char *const steps[] = {
 	"CREATE INDEX outbox_by_message ON outbox(message_id);"
 
 	/* Who deletes a message asks for what refers to it */
-	"CREATE INDEX outbox_by_message ON outbox(message_id);"
 	"ALTER TABLE groups ADD COLUMN removed_ms INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE groups ADD COLUMN archived_id INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE groups ADD COLUMN paused INTEGER NOT NULL DEFAULT 0;"
