@@ -159,12 +159,14 @@ static bool is_command(void *ctx, const char *text, bool in_main)
 static void take_line(void *ctx, const char *text)
 {
 	struct talk *t = ctx;
+	_cleanup_free_ char *line = xstrdup(text);
 
-	if (t->text.len + strlen(text) > ANSWER_MAX) {
+	if (t->text.len + strlen(line) > ANSWER_MAX) {
 		t->cut++;
 		return;
 	}
-	buf_putf(&t->text, "%s%s", t->text.len ? "\n" : "", text);
+	guest_clean_line(line); /* names and titles are strangers' words */
+	buf_putf(&t->text, "%s%s", t->text.len ? "\n" : "", line);
 }
 
 static void talk_free(struct talk *t)
@@ -185,8 +187,6 @@ static void take_end(void *ctx, int status)
 	if (t->cut)
 		buf_putf(&t->text, "\n... and %lld more lines; the command line shows all",
 			 (long long)t->cut);
-	if (t->text.p)
-		guest_clean_text(t->text.p, t->text.len);
 	t->said(t->said_ctx, t->text.p ? t->text.p : "Done.", status);
 	talk_free(t);
 }
