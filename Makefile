@@ -181,11 +181,12 @@ run: ## install what is missing, build, and chat with the agent
 
 # A fake platform with a page to type in, and a server that is set up for it (tests/fakes/demo.py).
 DEMOS := demo-slack demo-telegram demo-whatsapp
-.PHONY: $(DEMOS)
+.PHONY: demo $(DEMOS)
+demo: demo-all ## all three platforms, faked, and a server that knows nobody yet: the tour in README.md
 demo-slack: ## play with a faked Slack: a page to type in, and a server for it
 demo-telegram: ## the same with Telegram
 demo-whatsapp: ## the same with WhatsApp
-$(DEMOS): demo-%:
+$(DEMOS) demo-all: demo-%:
 	@container/setup.sh build run check </dev/null
 	@$(MAKE) -s --no-print-directory image all </dev/null
 	@exec $(PYTHON) tests/fakes/demo.py $* </dev/null
@@ -223,6 +224,11 @@ $(UNIT_BINS):
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CHELA_CFLAGS) $(CHELA_LDFLAGS) -o $@ $(filter %.o %.a,$^) $(PKG_LIBS) -lcmocka
+
+# The schedule engine as a filter; tests/schedule asks for it.
+$(B)/slots_print: $(B)/tests/schedule/slots_print.o $(B)/libbase.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CHELA_CFLAGS) $(CHELA_LDFLAGS) -o $@ $(filter %.o %.a,$^) $(PKG_LIBS)
 
 # What the official MCP suite is run against; tests/mcp_conformance asks for it.
 $(B)/mcp_server: $(B)/tests/mcp_conformance/server.o $(patsubst %,$(B)/lib%.a,mcp demo $(below_gateway))
