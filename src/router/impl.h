@@ -43,6 +43,7 @@ struct session {
 	struct router *r;
 	struct group_row group;
 	char key[65]; /* session key within the group */
+	enum sandbox_kind kind;	/* by the key: all but GROUP end with their one piece of work (schedule.h) */
 	enum session_state state;
 	int64_t since_ms;
 	/* sandbox */
@@ -56,6 +57,11 @@ struct session {
 	char session_id[37];
 	bool resuming;
 	bool rebuild;	 /* put recent history before the next message: the old session is lost */
+	uint64_t facts;	 /* hash of those that the agent was told last; 0 = none yet (opening.c) */
+	bool carried;	 /* it was told what the session before it left */
+	bool refresh;	 /* the sandbox ends after this turn, for new settings */
+	bool renew;	 /* and the session with it */
+	struct compact *compact; /* asked for, or under way; compact.c */
 	char why[200];	 /* last trouble, in words */
 	bool drop_count; /* how the turn is to end once the sandbox is gone */
 	int64_t drop_tries;
@@ -74,6 +80,11 @@ struct session {
 	bool writing;	/* out is partly in the door */
 	bool out_armed;
 	bool begins; /* the turn's lines are the first: the chat is told once they are handed over */
+	int64_t turn_ms;	/* the turn's limit */
+	int64_t run_id;		/* of the task whose message is this turn; 0 = none */
+	struct gate *gate;	/* what a sandbox of kind TOOL is for; schedule_gate.c */
+	int64_t cost_seen;	/* what the agent has told of its cost so far, in this sandbox */
+	bool timed_out;		/* stop_asked is for the turn's limit: nobody asked */
 	struct actor by;	/* on whose behalf this turn runs: the least of those in it */
 	bool in_grace;		/* limit runs for an interrupt, not for the turn */
 	struct partial partial; /* of the text that streams now */
@@ -109,6 +120,15 @@ struct link {
 	bool told_stuck; /* main knows */
 };
 
+/* claim.c: the code by which main is claimed */
+#define CLAIM_LETTERS 8
+struct claim {
+	char code[CLAIM_LETTERS + 1], shown[CLAIM_LETTERS + 2]; /* "" = none was asked for yet */
+	int wrong;						 /* tries of this code */
+	int64_t minute_ms;					 /* when the minute began in which ... */
+	int tries;						 /* ... so many were made */
+};
+
 struct settled {
 	int64_t chat_id;
 	char *platform_id;
@@ -128,6 +148,8 @@ struct router {
 	struct warden *warden;
 	struct gateway *gateway;
 	struct mcp *mcp;
+	struct tools *tools;		   /* tools.c */
+	struct command_call *command_calls; /* tools_command.c: of agents, not answered yet */
 	struct demo *demo;
 	struct channel chans[CHANNELS_MAX];
 	struct link links[CHANNELS_MAX];
@@ -147,7 +169,13 @@ struct router {
 	struct map by_group; /* group id -> first of its sessions */
 	struct map refusals; /* chat id -> struct refusal */
 	struct attach *attach;
+	struct archive *archives; /* being written */
+	struct group_ends *ends;  /* groups.c */
+	struct export *exporting; /* export.c; NULL = none */
+	struct schedule *schedule;
 	struct people_settings people;
+	struct approvals *approvals;
+	struct claim claim;
 	bool reap_armed;
 	struct settled *settled;
 	size_t n_settled, cap_settled;
@@ -155,6 +183,7 @@ struct router {
 	struct ask *asks;
 	struct turn_hook *hook;
 	bool fatal;
+	struct retention *retention;
 	/* drain.c */
 	bool draining;
 	void (*drained)(void *ctx);
@@ -297,14 +326,16 @@ void spool_release(struct router *r, const char *path);
 struct fail_notice {
 	struct router *r;
 	const char *why;
+	bool stopped; /* by a person */
 	int64_t chat_id, group_id, count;
 	char thread[128];
 };
 void fail_notice_add(void *ctx, const struct msg_row *m); /* a msg_fn */
 void fail_notice_end(struct fail_notice *f);
 
-/* tools.c */
-extern const struct mcp_tool router_tools[];
-extern const size_t router_n_tools;
+/* tools.c: the agents' tools; what mcp_new is to be told of them. After r->o is set. */
+struct mcp_opts tools_open(struct router *r);
+/* After mcp_free. */
+void tools_close(struct router *r);
 
 #endif

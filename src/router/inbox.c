@@ -7,14 +7,12 @@
 #include <string.h>
 #include "base/log.h"
 #include "base/str.h"
+#include "router/approve.h"
 #include "router/ask.h"
+#include "router/gate.h"
 
-#define ID_MAX		 127  /* bytes of a platform's id for a chat, a thread or a person */
-#define MESSAGE_ID_MAX	 250  /* bytes of one for a message */
-#define NAME_MAX_BYTES	 120  /* of a name or title; longer ones are cut */
-#define STRANGERS_KEPT	 1000 /* chats that nobody linked */
-#define REFUSAL_WINDOW	 60000
-#define REFUSALS_IN_MIND 4096
+#define ID_MAX	       127 /* bytes of a platform's id for a chat, a thread or a person */
+#define MESSAGE_ID_MAX 250 /* bytes of one for a message */
 
 /* The answer to the channel, given after the commit. */
 struct receipt {
@@ -26,91 +24,12 @@ struct receipt {
 	struct err why;
 };
 
-/* Messages of a chat without a group, not yet counted in the store. */
-struct refusal {
-	int64_t n;
-};
-
 static void tell(void *ctx)
 {
 	struct receipt *rc = ctx;
 
 	rc->fn(rc->ctx, rc->id, rc->dup, rc->refused ? &rc->why : NULL);
 	free(rc);
-}
-
-/* --- which chat, which group -------------------------------------------------------------- */
-
-static void forget_refusals(struct router *r)
-{
-	for (size_t i = 0; i < r->refusals.cap; i++)
-		free(r->refusals.slots[i].value);
-	map_free(&r->refusals);
-}
-
-/* A stranger may write as much as the platform lets it: one write and one line in the log a minute. */
-static int refuse(struct intake *in, struct err *e)
-{
-	struct router *r = in->r;
-	struct refusal *f = map_get(&r->refusals, in->chat.id);
-	char title[NAME_MAX_BYTES + 8];
-
-	if (!f) {
-		if (r->refusals.n >= REFUSALS_IN_MIND)
-			forget_refusals(r);
-		f = xcalloc(1, sizeof(*f));
-		map_put(&r->refusals, in->chat.id, f);
-	}
-	f->n++;
-	if (clock_wall(r->o.clk) - in->chat.seen_ms >= REFUSAL_WINDOW) {
-		if (store_chat_refused(r->store, in->chat.id, f->n, STRANGERS_KEPT, e) < 0)
-			return -1;
-		f->n = 0;
-		log_quote(title, sizeof(title), in->m->chat_title);
-		log_warn("inbox", "a chat without a group",
-			 "channel=%s chat=\"%s\" title=%s fix=\"chela groups add GROUP %s:%s\"",
-			 in->c->ops->name, in->m->chat, title, in->c->ops->name, in->m->chat);
-	}
-	return err_set(e, E_PERM, "chat %s:%s belongs to no group: chela groups add GROUP %s:%s",
-		       in->c->ops->name, in->m->chat, in->c->ops->name, in->m->chat);
-}
-
-static bool is_console(const struct intake *in)
-{
-	return streq(in->c->ops->name, "console");
-}
-
-/* A console chat is named like its group. Other chats belong to a group when the operator said so. */
-static int find_group(struct intake *in, struct err *e)
-{
-	struct store *st = in->r->store;
-	const struct inbound *m = in->m;
-	char title[NAME_MAX_BYTES + 1];
-	bool console = is_console(in);
-
-	if (console && store_group_get(st, m->chat, &in->group, e) < 0)
-		return -1;
-	str_copy(title, sizeof(title), m->chat_title);
-	title[str_utf8_floor(title, strlen(title))] = '\0';
-	if (store_chat_seen(st, in->c->ops->name, m->chat, title, m->direct || console, &in->chat,
-			    e) < 0)
-		return -1;
-	if (console && in->chat.group_id != in->group.id)
-		return store_chat_link(st, in->chat.id, in->group.id, e);
-	if (!in->chat.group_id)
-		return refuse(in, e);
-	return console ? 0 : store_group_at(st, in->chat.group_id, &in->group, e);
-}
-
-static int find_sender(struct intake *in, struct err *e)
-{
-	const struct inbound *m = in->m;
-	char name[NAME_MAX_BYTES + 1];
-
-	str_copy(name, sizeof(name), m->sender_name);
-	name[str_utf8_floor(name, strlen(name))] = '\0';
-	return store_sender_ensure(in->r->store, in->c->ops->name, m->sender, name,
-				   m->sender_alt ? m->sender_alt : "", &in->sender_id, e);
 }
 
 /* --- taking ------------------------------------------------------------------------------- */
@@ -134,17 +53,6 @@ static int check(const struct inbound *m, struct err *e)
 		return err_set(e, E_INVAL, "the id of a message must have 1 to %d bytes",
 			       MESSAGE_ID_MAX);
 	return 0;
-}
-
-int inbox_wakes(struct intake *in, bool *yes, struct err *e)
-{
-	const struct inbound *m = in->m;
-
-	*yes = m->addressed || m->direct || is_console(in) || in->set->trigger == TRIGGER_ALWAYS;
-	/* Who has spoken in a thread is in the conversation there. */
-	if (*yes || !m->thread[0] || (in->c->ops->caps & CHAN_ROOMS))
-		return 0;
-	return store_spoke_in(in->r->store, in->chat.id, m->thread, yes, e);
 }
 
 int inbox_put(struct intake *in, const struct row_new *row, struct err *e)
@@ -242,12 +150,45 @@ static int take_message(struct intake *in, struct err *e)
 	return 0;
 }
 
+/* For the server, not for the agent. Its row comes first: a message that comes twice is carried out once. */
+static int take_command(struct intake *in, struct err *e)
+{
+	char key[65];
+	struct row_new row = {
+		.platform_id = in->m->id,
+		.thread = in->m->thread,
+		.session = key,
+		.text = in->m->text,
+		.len = in->m->text_len,
+		.state = MSG_ANSWERED,
+	};
+
+	inbox_session_key(in->set, in->chat.id, in->m->thread, key);
+	if (inbox_put(in, &row, e) < 0)
+		return -1;
+	if (!in->dup)
+		commands_run(in, &in->by);
+	return 0;
+}
+
 static int take(struct intake *in, struct err *e)
 {
-	if (check(in->m, e) < 0 || find_group(in, e) < 0 || find_sender(in, e) < 0)
+	bool pass;
+
+	if (check(in->m, e) < 0 || gate_enter(in, &pass, e) < 0)
 		return -1;
-	in->set = settings_get(in->r, in->group.id);
+	if (!pass)
+		return 0;
+	if (commands_is(in))
+		return take_command(in, e);
 	return in->m->kind == INBOUND_MESSAGE ? take_message(in, e) : inbox_event(in, e);
+}
+
+int inbox_again(struct router *r, struct channel *c, const struct inbound *m, struct err *e)
+{
+	struct intake in = {.r = r, .c = c, .m = m};
+
+	return take(&in, e);
 }
 
 /* --- waking ------------------------------------------------------------------------------- */
@@ -388,6 +329,5 @@ int inbox_open(struct router *r, struct err *e)
 void inbox_close(struct router *r)
 {
 	attach_close(r);
-	settings_free(r);
-	forget_refusals(r);
+	gate_close(r);
 }

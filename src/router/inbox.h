@@ -8,9 +8,7 @@
 #include "router/impl.h"
 #include "router/settings.h"
 
-#define FILES_MAX      20		   /* of one message; more are named, not taken */
-#define CONTEXT_ROWS   30		   /* said before, put before a message */
-#define CONTEXT_AGE_MS ((int64_t)86400000) /* and not older than this */
+#define FILES_MAX 20 /* of one message; more are named, not taken */
 
 struct intake {
 	struct router *r;
@@ -20,6 +18,7 @@ struct intake {
 	struct group_row group;
 	const struct group_settings *set;
 	int64_t sender_id;
+	struct actor by; /* the sender, as it may act here */
 	/* outcome */
 	int64_t id;
 	bool dup;
@@ -53,8 +52,14 @@ void inbox_session_key(const struct group_settings *set, int64_t chat_id, const 
 void inbox_put_quote(struct buf *out, const char *quote);
 /* Bytes at the start of a stored text that inbox_put_quote has put there. */
 size_t inbox_quote_len(const char *text);
-/* The message as the agent gets it: "[Ann, 12:03Z] text". No line of the text can pass for the head of another message or for the end of a context. */
-void inbox_put_line(struct buf *out, const struct msg_row *m);
+struct zone;
+/* The message as the agent gets it: "[Ann, 12:03Z] text", or "[Ann, 13:03] text" by the clock of another zone (tz NULL = UTC). No line of the text can
+ * pass for the head of another message or for the end of a context. */
+void inbox_put_line(struct buf *out, const struct msg_row *m, const struct zone *tz);
+/* "Sat 2026-11-21 21:03 CET" */
+void inbox_put_time(int64_t ms, const struct zone *tz, char out[40]);
+/* The bytes of what ends a line at p, or 0: also what only some readers take as one. */
+size_t inbox_line_end(const char *p, const char *end);
 /* Only the text, behind a head of the caller's, with a backslash before what could pass for a head or a tag of ours. */
 void inbox_put_text(struct buf *out, const char *text, size_t n);
 

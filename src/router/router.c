@@ -6,6 +6,13 @@
 #include <string.h>
 #include "base/log.h"
 #include "base/str.h"
+#include "router/archive.h"
+#include "router/export.h"
+#include "router/groups.h"
+#include "router/approve.h"
+#include "router/claim.h"
+#include "router/retention.h"
+#include "router/settings.h"
 
 #define COMMIT_ROUNDS 16 /* commits in one turn of the loop before others get their turn */
 
@@ -97,12 +104,9 @@ static void open_gateway(struct router *r)
 		.on_usage = on_usage,
 		.on_refused = on_refused,
 	};
-	struct mcp_opts m = {
-		.tools = router_tools,
-		.n_tools = router_n_tools,
-		.on_refused = on_refused,
-	};
+	struct mcp_opts m = tools_open(r);
 
+	m.on_refused = on_refused;
 	r->mcp = mcp_new(&m);
 	g.mcp = mcp_service(r->mcp);
 	r->demo = demo_new(r->loop, on_usage);
@@ -175,7 +179,6 @@ static int recover(struct router *r, struct err *e)
 struct router *router_new(const struct router_opts *o, struct err *e)
 {
 	struct router *r = xcalloc(1, sizeof(*r));
-	struct group_row main_group;
 
 	r->o = *o;
 	r->loop = o->loop;
@@ -185,16 +188,17 @@ struct router *router_new(const struct router_opts *o, struct err *e)
 	r->warden = warden_new(r->loop, o->warden_fd, &router_warden_events, r);
 	open_gateway(r);
 	inbox_init(&r->up);
-	if (store_group_ensure(r->store, "main", true, &main_group, e) < 0 ||
-	    spool_open(r, e) < 0 || inbox_open(r, e) < 0 || links_open(r, e) < 0 ||
-	    recover(r, e) < 0 || notice_recover(r, e) < 0 ||
+	if (settings_open(r, o->cfg, e) < 0 || groups_open(r, e) < 0 ||
+	    spool_open(r, e) < 0 || inbox_open(r, e) < 0 ||
+	    !(r->retention = retention_new(r, e)) || links_open(r, e) < 0 ||
+	    approve_open(r, e) < 0 || recover(r, e) < 0 || notice_recover(r, e) < 0 ||
 	    store_out_chats(r->store, kick_chat, r, e) < 0 || wake_all(r, e) < 0) {
 		router_free(r);
 		return NULL;
 	}
 	/* Before the commit: what it lets go to a channel that is ready at once need not wait for the loop's first event. */
 	links_connect(r);
-	if (store_commit(r->store, e) < 0) {
+	if (claim_announce(r, e) < 0 || store_commit(r->store, e) < 0) {
 		router_free(r);
 		return NULL;
 	}
@@ -225,6 +229,7 @@ void router_free(struct router *r)
 		session_free(r->sessions);
 	links_close(r);
 	inbox_close(r);
+	approve_close(r);
 	delivery_free(r);
 	notice_free(r);
 	store_forget(r->store, r);
@@ -234,11 +239,17 @@ void router_free(struct router *r)
 		r->asks = a->next;
 		free(a);
 	}
+	export_close(r);
+	archive_close(r);
+	groups_close(r);
+	settings_free(r);
 	gateway_free(r->gateway);
 	mcp_free(r->mcp);
+	tools_close(r);
 	demo_free(r->demo);
 	warden_free(r->warden);
 	timer_free(r->drain_limit);
+	retention_free(r->retention);
 	turn_hook_free(r->hook);
 	spool_close(r);
 	map_free(&r->by_group);

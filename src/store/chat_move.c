@@ -52,6 +52,8 @@ int store_chat_move(struct store *st, const char *channel, const char *id, const
 	static const char link[] = "INSERT OR IGNORE INTO group_chats(chat_id, group_id)"
 				   " SELECT ?2, group_id FROM group_chats WHERE chat_id = ?1";
 	static const char unlink[] = "DELETE FROM group_chats WHERE chat_id = ?1";
+	static const char tasks[] = "UPDATE tasks SET chat_id = ?2 WHERE chat_id = ?1";
+	static const char asked[] = "UPDATE OR IGNORE approvals SET chat_id = ?2 WHERE chat_id = ?1";
 
 	if (find_chat(st, channel, id, from, e) < 0 || find_chat(st, channel, new_id, to, e) < 0)
 		return -1;
@@ -62,7 +64,9 @@ int store_chat_move(struct store *st, const char *channel, const char *id, const
 		return run(st, rename, *from, 0, new_id, 0, e);
 	}
 	if (run(st, outbox, *from, *to, NULL, but, e) < 0 ||
-	    run(st, link, *from, *to, NULL, 0, e) < 0)
+	    run(st, link, *from, *to, NULL, 0, e) < 0 ||
+	    run(st, tasks, *from, *to, NULL, 0, e) < 0 ||
+	    run(st, asked, *from, *to, NULL, 0, e) < 0)
 		return -1;
 	return run(st, unlink, *from, 0, NULL, 0, e);
 }

@@ -46,6 +46,21 @@ int store_chat_get(struct store *st, int64_t id, struct chat_row *out, struct er
 	return read_chat(st, s, out, e);
 }
 
+int store_chat_title(struct store *st, int64_t chat_id, char *out, size_t cap, struct err *e)
+{
+	static const char sql[] = "SELECT title FROM chats WHERE id = ?1";
+	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
+	int rc;
+
+	if (!s)
+		return -1;
+	sqlite3_bind_int64(s, 1, chat_id);
+	rc = store_step(st, s, e);
+	str_copy(out, cap, rc > 0 ? (const char *)sqlite3_column_text(s, 0) : "");
+	out[str_utf8_floor(out, strlen(out))] = '\0';
+	return rc < 0 ? -1 : 0;
+}
+
 static sqlite3_stmt *find(struct store *st, const char *channel, const char *platform_id,
 			  struct err *e)
 {

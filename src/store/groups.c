@@ -38,6 +38,20 @@ int store_group_get(struct store *st, const char *name, struct group_row *out, s
 	return 0;
 }
 
+int store_group_taken(struct store *st, const char *name, bool *yes, struct err *e)
+{
+	static const char sql[] = "SELECT 1 FROM groups WHERE name = ?1";
+	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
+	int rc;
+
+	if (!s)
+		return -1;
+	bind_text(s, 1, name);
+	rc = store_step(st, s, e);
+	*yes = rc > 0;
+	return rc < 0 ? -1 : 0;
+}
+
 int store_group_at(struct store *st, int64_t id, struct group_row *out, struct err *e)
 {
 	static const char sql[] = GROUP_COLUMNS " WHERE id = ?1";
@@ -198,4 +212,19 @@ int store_session_set(struct store *st, int64_t group_id, const char *session, c
 		sqlite3_bind_int64(s, 4, store_now(st));
 	}
 	return store_done(st, s, e);
+}
+
+int store_session_each(struct store *st, int64_t group_id, session_key_fn *fn, void *ctx,
+		       struct err *e)
+{
+	static const char sql[] = "SELECT session FROM sessions WHERE group_id = ?1";
+	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
+	int rc;
+
+	if (!s)
+		return -1;
+	sqlite3_bind_int64(s, 1, group_id);
+	while ((rc = store_step(st, s, e)) > 0)
+		fn(ctx, (const char *)sqlite3_column_text(s, 0));
+	return rc;
 }

@@ -60,6 +60,8 @@ int store_group_ensure(struct store *st, const char *name, bool is_main, struct 
 /* E_GONE when there is none. Removed ones are not found, nor told by store_group_each. */
 int store_group_get(struct store *st, const char *name, struct group_row *out,
 		    struct err *e) must_check;
+/* Whether a group has this name, or had it and was removed: making one would bring that one back. */
+int store_group_taken(struct store *st, const char *name, bool *yes, struct err *e) must_check;
 /* The same by id. */
 int store_group_at(struct store *st, int64_t id, struct group_row *out, struct err *e) must_check;
 typedef void group_fn(void *ctx, const struct group_row *g);
@@ -99,6 +101,9 @@ int store_chat_ensure(struct store *st, const char *channel, const char *platfor
 int store_chat_get(struct store *st, int64_t id, struct chat_row *out, struct err *e) must_check;
 int store_chat_link(struct store *st, int64_t chat_id, int64_t group_id, struct err *e) must_check;
 int store_chat_unlink(struct store *st, int64_t chat_id, struct err *e) must_check;
+/* What the platform calls it, cut to fit; "" when it says nothing. */
+int store_chat_title(struct store *st, int64_t chat_id, char *out, size_t cap,
+		     struct err *e) must_check;
 /* E_GONE when there is none. */
 int store_chat_find(struct store *st, const char *channel, const char *platform_id,
 		    struct chat_row *out, struct err *e) must_check;
@@ -386,6 +391,10 @@ int store_file_done(struct store *st, const struct file_row *f, struct err *e) m
 /* The agent's own id of a group's session; "" when there is none. */
 int store_session_get(struct store *st, int64_t group_id, const char *session, char out[37],
 		      struct err *e) must_check;
+/* Each session of a group that has one, by its key. */
+typedef void session_key_fn(void *ctx, const char *session);
+int store_session_each(struct store *st, int64_t group_id, session_key_fn *fn, void *ctx,
+		       struct err *e) must_check;
 /* "" forgets it. */
 int store_session_set(struct store *st, int64_t group_id, const char *session, const char *id,
 		      struct err *e) must_check;

@@ -179,6 +179,7 @@ def intake():
         slack.wait(what="sockets", count=2)
         with Operator(h) as op:
             op.run("groups", "add", "work", f"slack:{CHANNEL}")
+            op.run("groups", "set", "work", "strangers", "allow")
 
         def blast(n):
             done = slack.call("blast", count=n, chat=CHANNEL, text="a note about the weather at sea",

@@ -76,12 +76,14 @@ class Platforms:
 
 
 def link(server, groups, **settings):
-    """groups: name -> list of "channel:chat"; each gets these settings."""
+    """groups: name -> list of "channel:chat"; each gets these settings. Everybody may talk there, unless strangers says
+    otherwise; who talks in main needs a role all the same."""
     for name, chats in groups.items():
+        chosen = settings if name == "main" else {"strangers": "allow", **settings}
         for chat in chats:
             done = server.cli("groups", "add", name, chat)
             assert done.returncode == 0, done.stderr
-        for key, value in settings.items():
+        for key, value in chosen.items():
             done = server.cli("groups", "set", name, key, value)
             assert done.returncode == 0, done.stderr
 

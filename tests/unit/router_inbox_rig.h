@@ -208,6 +208,15 @@ static struct group_row plat_group(struct house *h, const char *name)
 	return g;
 }
 
+static maybe_unused void set(struct house *h, const char *group, const char *key, const char *value)
+{
+	struct group_row g = plat_group(h, group);
+	struct err e = ERR_INIT;
+
+	assert_ok(settings_set(h->router, g.id, key, value, &e), &e);
+}
+
+/* Whoever talks there is a guest. */
 static void plat_link(struct house *h, const char *chat, const char *group)
 {
 	struct group_row g = plat_group(h, group);
@@ -216,14 +225,7 @@ static void plat_link(struct house *h, const char *chat, const char *group)
 
 	assert_ok(store_chat_ensure(h->st, "plat", chat, "", &c, &e), &e);
 	assert_ok(store_chat_link(h->st, c.id, g.id, &e), &e);
-}
-
-static maybe_unused void set(struct house *h, const char *group, const char *key, const char *value)
-{
-	struct group_row g = plat_group(h, group);
-	struct err e = ERR_INIT;
-
-	assert_ok(settings_set(h->router, g.id, key, value, &e), &e);
+	set(h, group, "strangers", "allow");
 }
 
 /* With the chat c1 in the group "fam". */

@@ -297,17 +297,21 @@ static int tools_teardown(void **state)
 	return house_teardown(state);
 }
 
-/* The chat "room" belongs to the main group. */
+/* The chat "room" belongs to the main group, and Ann owns it. */
 static struct house *tools_house(void **state)
 {
 	struct house *h = *state;
 	struct err e = ERR_INIT;
 	struct group_row g;
 	struct chat_row c;
+	int64_t sender, person;
 
 	assert_ok(store_group_ensure(h->st, "main", true, &g, &e), &e);
 	assert_ok(store_chat_ensure(h->st, "plat", "room", "Room", &c, &e), &e);
 	assert_ok(store_chat_link(h->st, c.id, g.id, &e), &e);
+	assert_ok(store_sender_ensure(h->st, "plat", "U1", "Ann", "", &sender, &e), &e);
+	assert_ok(store_person_make(h->st, sender, "", &person, &e), &e);
+	assert_ok(store_role_set(h->st, person, 0, ROLE_OWNER, "the test", &e), &e);
 	house_start(h);
 	return h;
 }
