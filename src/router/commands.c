@@ -10,20 +10,29 @@
 #define LINE_MAX_BYTES ((size_t)4 << 10) /* of a command */
 #define REFUSED	       3		 /* the person may not: said only so often */
 
+/* The line as it was meant: without the mention by which a person turns to us. */
+static char *line_of(const struct inbound *m)
+{
+	char *text = xstrndup(m->text, m->text_len);
+	size_t n = strcspn(text, " \n\t");
+
+	if (m->addressed && text[0] == '@' && text[n])
+		memmove(text, text + n + 1, strlen(text + n + 1) + 1);
+	return text;
+}
+
 bool commands_is(const struct intake *in)
 {
 	const struct router_commands *c = in->r->o.commands;
 	const struct inbound *m = in->m;
 	_cleanup_free_ char *text = NULL;
-	size_t head;
 
 	if (!c || m->kind != INBOUND_MESSAGE || m->n_files || !m->text_len ||
 	    m->text_len > LINE_MAX_BYTES)
 		return false;
-	text = xstrndup(m->text, m->text_len);
+	text = line_of(m);
 	/* "/stop@somebody": ours only when the platform says that we are meant. */
-	head = strcspn(text, " \n\t");
-	if (memchr(text, '@', head) && !m->addressed && !m->direct)
+	if (memchr(text, '@', strcspn(text, " \n\t")) && !m->addressed && !m->direct)
 		return false;
 	return c->is(in->r->o.commands_ctx, text, in->group.is_main);
 }
@@ -84,7 +93,7 @@ static void said(void *ctx, const char *text, int status)
 void commands_run(const struct intake *in, const struct actor *by)
 {
 	struct router *r = in->r;
-	_cleanup_free_ char *text = xstrndup(in->m->text, in->m->text_len);
+	_cleanup_free_ char *text = line_of(in->m);
 	const struct command_ask ask = {
 		.line = text,
 		.by = by,
