@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The tools that the agent has of us, answered with what was really done. The caller is the session whose door the call came through;
- * no argument can name another group or chat. The table at the end is all there is; a tool of more than a few lines has a file of its own.
+ * The tools that the agent has of us, answered with what was really done: the table of all, and the one gate in front of them. The caller is the session whose door
+ * the call came through; what it may is decided by the people whose messages are in its running turn, before a tool looks at its arguments.
  */
 #include "router/tools.h"
 #include <stdarg.h>
 #include <string.h>
-#include <time.h>
 #include "base/str.h"
-#include "router/ask.h"
-#include "router/inbox.h"
+
+struct tools {
+	struct agent_tool *all;
+	struct mcp_tool *mcp; /* the same, each through the gate */
+	size_t n;
+};
 
 void tool_refuse(struct mcp_call *c, const char *fmt, ...)
 {
@@ -28,10 +31,6 @@ bool tool_begin(struct session *s, struct mcp_call *c, unsigned cap, const char 
 {
 	struct err e = ERR_INIT;
 
-	if (!s->chat_id || !s->turn_id) {
-		tool_refuse(c, "Not done: no turn is running, so there is no chat to act on.");
-		return false;
-	}
 	if (store_chat_get(s->r->store, s->chat_id, &out->chat, &e) < 0) {
 		tool_refuse(c, "Not done: %s", e.msg);
 		router_fatal(s->r, &e);
@@ -97,193 +96,155 @@ bool tool_message(struct session *s, struct mcp_call *c, int64_t id, struct tool
 	return false;
 }
 
-static void send_message(void *peer, struct mcp_call *c, const cJSON *args)
+/* --- who may ------------------------------------------------------------------------------ */
+
+void tool_record(struct session *s, bool allowed, const char *fmt, ...)
 {
-	struct session *s = peer;
-	_cleanup_free_ char *text = NULL;
-	const char *raw = json_peek_str(args, "text");
-	struct tool_place place;
-	char reply[160];
-	int64_t id;
-
-	text = xstrdup(raw ? raw : "");
-	if (!agent_strip_internal(text)) {
-		tool_refuse(c, "Not sent: the text is empty once <internal> parts are removed.");
-		return;
-	}
-	if (!tool_begin(s, c, 0, "", &place))
-		return;
-	s->spoke = true;
-	id = delivery_post(s->r, &(struct out_new){
-					 .chat_id = s->chat_id,
-					 .group_id = s->group.id,
-					 .turn_id = s->turn_id,
-					 .thread = s->thread,
-					 .text = text,
-					 .kind = OUT_TOOL,
-				 });
-	snprintf(reply, sizeof(reply),
-		 "Queued as message %lld of this chat; it is sent in order, and again if the "
-		 "platform fails.",
-		 (long long)id);
-	mcp_reply_text(c, reply, false);
-}
-
-#define FOUND_MAX 1000 /* bytes of one message that was found */
-
-struct found {
-	struct buf out;
-	int64_t n;
-};
-
-/* People write what they like, and call themselves so: nothing of it may pass for another message that was found. */
-static void put_found(struct buf *out, const struct msg_row *m)
-{
-	size_t n = m->text_len < FOUND_MAX ? m->text_len : str_utf8_floor(m->text, FOUND_MAX);
-	_cleanup_(buf_free) struct buf text = {0};
-	char who[80];
-
-	str_one_line(who, sizeof(who), m->sender);
-	buf_putf(out, "%s: ", m->notice ? "server" : m->dir == MSG_OUT ? "assistant" : who);
-	inbox_put_text(&text, m->text, n);
-	for (const char *p = text.p ? text.p : ""; *p;) {
-		size_t len = strcspn(p, "\n\v\f\r");
-
-		buf_put(out, p, len);
-		p += len;
-		if (*p && p++)
-			buf_puts(out, "\n    ");
-	}
-	buf_puts(out, n < m->text_len ? " [...]\n" : "\n");
-}
-
-static void add_found(void *ctx, const struct msg_row *m)
-{
-	struct found *f = ctx;
-	char when[32];
-	struct tm tm;
-	time_t t = (time_t)(m->sent_ms / 1000);
-
-	gmtime_r(&t, &tm);
-	strftime(when, sizeof(when), "%Y-%m-%d %H:%MZ", &tm);
-	buf_putf(&f->out, "#%lld %s ", (long long)m->id, when);
-	put_found(&f->out, m);
-	f->n++;
-}
-
-static void search_history(void *peer, struct mcp_call *c, const cJSON *args)
-{
-	struct session *s = peer;
-	struct found f = {0};
+	char text[400], act[400];
 	struct err e = ERR_INIT;
-	const char *query = json_peek_str(args, "query");
+	va_list ap;
 
-	if (store_search(s->r->store, s->group.id, query ? query : "",
-			 json_peek_i64(args, "limit", 20), add_found, &f, &e) < 0)
-		mcp_reply_text(c, e.msg, true);
-	else if (!f.n)
-		mcp_reply_text(c, "Nothing found.", false);
-	else
-		mcp_reply_text(c, f.out.p, false);
-	buf_free(&f.out);
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	/* A sandbox may call as often as it likes; the record is not its diary of refusals. */
+	if (!allowed && !session_may_log(s))
+		return;
+	str_one_line(act, sizeof(act), text);
+	if (store_act_add(s->r->store, s->by.who, s->by.sender_id, s->group.id, "agent", act,
+			  allowed, &e) < 0)
+		router_fatal(s->r, &e);
 }
 
-/* clang-format off */
-#define MESSAGE_ID(what) \
-	"\"message_id\":{\"type\":\"integer\",\"minimum\":1,\"description\":\"" what "\"}"
-#define TEXT(name, least, most, what) \
-	"\"" name "\":{\"type\":\"string\",\"minLength\":" least ",\"maxLength\":" most \
-	",\"description\":\"" what "\"}"
-#define INPUT(props, required) \
-	"{\"type\":\"object\",\"properties\":{" props "},\"required\":[" required "]," \
-	"\"additionalProperties\":false}"
+void tool_failed(struct session *s, struct mcp_call *c, const struct err *e)
+{
+	tool_refuse(c, "Not done: %s", e->msg);
+	router_fatal(s->r, e);
+}
 
-const struct mcp_tool router_tools[] = {
-	{
-		.name = "send_message",
-		.title = "Send a message now",
-		.description =
-			"Sends a message to the chat that this turn belongs to, at once, before your "
-			"final answer. Your final answer is sent by itself: use this only for news "
-			"on the way of a long task. Answers with the message's number.",
-		.input_schema = INPUT(TEXT("text", "1", "100000", "Markdown text"), "\"text\""),
-		.call = send_message,
-	},
-	{
-		.name = "send_file",
-		.title = "Send a file",
-		.description =
-			"Sends a file of /workspace to the chat that this turn belongs to. The file "
-			"is copied when you call this; later changes do not reach what is sent.",
-		.input_schema = INPUT(
-			TEXT("path", "1", "4000", "a regular file, relative to /workspace; no "
-			     "symbolic links on the way") ","
-			TEXT("name", "1", "120", "the name to show, when it is not the file's") ","
-			TEXT("caption", "0", "900", "Markdown text that goes with it"),
-			"\"path\""),
-		.call = tool_send_file,
-		.cancelled = tool_send_file_cancelled,
-	},
-	{
-		.name = "react",
-		.title = "React with an emoji",
-		.description =
-			"Puts one emoji on a message of this chat, instead of or beside an answer. "
-			"Platforms allow different emoji: the common ones work everywhere.",
-		.input_schema = INPUT(
-			TEXT("emoji", "0", "8", "one emoji, such as \xf0\x9f\x91\x8d; an empty "
-			     "string takes your reaction away") ","
-			MESSAGE_ID("the message's number; unless told, the newest one that you "
-				   "were given in this turn"),
-			"\"emoji\""),
-		.call = tool_react,
-	},
-	{
-		.name = "edit_message",
-		.title = "Change a message of yours",
-		.description =
-			"Replaces the text of a message that you sent to this chat (by send_message, "
-			"or as an answer), on the platform and in the history.",
-		.input_schema = INPUT(
-			MESSAGE_ID("the message's number, from send_message or search_history") ","
-			TEXT("text", "1", "100000", "the whole new text, Markdown"),
-			"\"message_id\",\"text\""),
-		.call = tool_edit_message,
-	},
-	{
-		.name = "ask_user",
-		.title = "Ask a question and wait",
-		.description =
-			"Asks the people of this chat one question with fixed answers, and waits. "
-			"Where the platform has buttons they are shown, else the answers are "
-			"numbered. Answers with who said what, or says that nobody did in time. One "
-			"question at a time; for an open question, just end your turn with it.",
-		.input_schema = INPUT(
-			TEXT("question", "1", "1000", "Markdown text") ","
-			"\"options\":{\"type\":\"array\",\"items\":{\"type\":\"string\","
-			"\"minLength\":1,\"maxLength\":40},\"description\":\"2 to 8 short answers, "
-			"plain text\"},"
-			"\"timeout_s\":{\"type\":\"integer\",\"minimum\":10,\"maximum\":3600,"
-			"\"description\":\"how many seconds to wait, 300 unless told\"}",
-			"\"question\",\"options\""),
-		.call = tool_ask_user,
-		.cancelled = tool_ask_user_cancelled,
-	},
-	{
-		.name = "search_history",
-		.title = "Search this group's messages",
-		.description =
-			"Full-text search over all messages of this group, from people and from you, "
-			"newest first, each with its number (#123). All words must occur; put a "
-			"phrase in double quotes.",
-		.input_schema = INPUT(
-			TEXT("query", "1", "1000", "words to find") ","
-			"\"limit\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":50,"
-			"\"description\":\"at most so many, 20 unless told\"}",
-			"\"query\""),
-		.read_only = true,
-		.call = search_history,
-	},
-};
-/* clang-format on */
-const size_t router_n_tools = ARRAY_LEN(router_tools);
+/* may() decides; its words are for the person who acts, and the agent acts for one. */
+static bool allowed(struct session *s, struct mcp_call *c, const struct rule *rule,
+		    const char *what)
+{
+	struct err e = ERR_INIT;
+
+	if (may(&s->by, rule, what, &e) == 0)
+		return true;
+	tool_record(s, false, "%s: refused %s", mcp_tool_of(c)->name, what);
+	tool_refuse(
+		c,
+		"Not done: %s needs the role %s%s, and this turn is on behalf of %s, whose role here is %s%s.",
+		what, role_word(rule->least), rule->main_only ? " in the main group" : "",
+		s->by.who[0] ? s->by.who : "nobody", role_word(s->by.role),
+		s->by.several ? " (the least of those who speak in it)" : "");
+	return false;
+}
+
+bool tool_may(struct session *s, struct mcp_call *c, enum role least, const char *what)
+{
+	struct rule rule = {least, false};
+
+	return allowed(s, c, &rule, what);
+}
+
+bool tool_group(struct session *s, struct mcp_call *c, const cJSON *args, struct group_row *out)
+{
+	const char *name = json_peek_str(args, "group");
+	struct err e = ERR_INIT;
+
+	*out = s->group;
+	if (!name || streq(name, s->group.name))
+		return true;
+	if (s->group.is_main) {
+		if (!tool_may(s, c, ROLE_ADMIN, "naming another group"))
+			return false;
+		if (store_group_get(s->r->store, name, out, &e) == 0)
+			return true;
+		if (e.code != E_GONE)
+			tool_failed(s, c, &e);
+		else
+			tool_refuse(
+				c,
+				"Not done: there is no group \"%.64s\"; list_groups names those that are there.",
+				name);
+		return false;
+	}
+	tool_record(s, false, "%s: group %.64s", mcp_tool_of(c)->name, name);
+	tool_refuse(c,
+		    "Not done: there is no group \"%.64s\" here; you work for the group %s alone.",
+		    name, s->group.name);
+	return false;
+}
+
+static bool has(void *peer, const struct mcp_tool *t)
+{
+	struct session *s = peer;
+	const struct tools *all = s->r->tools;
+
+	return s->group.is_main || !all->all[t - all->mcp].rule.main_only;
+}
+
+/* Each call comes through here. */
+static void gate(void *peer, struct mcp_call *c, const cJSON *args)
+{
+	struct session *s = peer;
+	const struct tools *all = s->r->tools;
+	const struct agent_tool *t = &all->all[mcp_tool_of(c) - all->mcp];
+
+	if (!s->turn_id)
+		tool_refuse(c, "Not done: no turn is running, so there is nobody to act for.");
+	else if (!allowed(s, c, &t->rule, t->mcp.name))
+		return;
+	else if (t->acts && ++s->unasked > UNASKED_MAX)
+		tool_refuse(c, "Not done: too many changes before an answer. End your turn first.");
+	else
+		t->mcp.call(peer, c, args);
+}
+
+/* --- all of them -------------------------------------------------------------------------- */
+
+static const struct agent_tool *const tables[] = {tools_say};
+
+void router_each_tool(tool_rule_fn *fn, void *ctx)
+{
+	for (size_t i = 0; i < ARRAY_LEN(tables); i++) {
+		for (const struct agent_tool *t = tables[i]; t->mcp.name; t++)
+			fn(ctx, t->mcp.name, t->mcp.title, &t->rule);
+	}
+}
+
+static void add_tool(struct tools *all, const struct agent_tool *t)
+{
+	all->all = xrealloc(all->all, (all->n + 1) * sizeof(*all->all));
+	all->all[all->n++] = *t;
+}
+
+struct mcp_opts tools_open(struct router *r)
+{
+	const struct command_tool *t = r->o.commands ? r->o.commands->tools : NULL;
+	struct tools *all = r->tools = xcalloc(1, sizeof(*all));
+
+	for (size_t i = 0; i < ARRAY_LEN(tables); i++) {
+		for (const struct agent_tool *a = tables[i]; a->mcp.name; a++)
+			add_tool(all, a);
+	}
+	for (; t && t->name; t++) {
+		struct agent_tool a = command_as_tool(t);
+
+		add_tool(all, &a);
+	}
+	all->mcp = xcalloc(all->n, sizeof(*all->mcp));
+	for (size_t i = 0; i < all->n; i++) {
+		all->mcp[i] = all->all[i].mcp;
+		all->mcp[i].call = gate;
+	}
+	return (struct mcp_opts){.tools = all->mcp, .n_tools = all->n, .has = has};
+}
+
+void tools_close(struct router *r)
+{
+	command_tools_forget(r);
+	free(r->tools->all);
+	free(r->tools->mcp);
+	free(r->tools);
+}
