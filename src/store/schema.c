@@ -3,6 +3,7 @@
  * The schema as a table of steps. `user_version` counts the steps done; each step runs in one
  * transaction, after a copy of the file was made. A step that has been released is never edited: a change is a new step.
  */
+#include "store/copy.h"
 #include "store/impl.h"
 #include <string.h>
 #include <sys/stat.h>
@@ -208,6 +209,11 @@ static const char *const steps[] = {
 };
 
 #define SCHEMA_VERSION ((int)ARRAY_LEN(steps))
+
+int store_schema(void)
+{
+	return SCHEMA_VERSION;
+}
 
 static int exec(struct store *st, const char *sql, struct err *e)
 {
