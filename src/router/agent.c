@@ -7,6 +7,8 @@
 #include <string.h>
 #include "base/str.h"
 
+#define COST_MAX_USD 1000000
+
 static bool is(const char *a, const char *b)
 {
 	return a && streq(a, b);
@@ -100,6 +102,17 @@ static void read_assistant(const cJSON *root, struct agent_event *ev)
 	}
 }
 
+/* A claim from inside the sandbox: a number that cannot be is no number. */
+static int64_t read_cost(const cJSON *root)
+{
+	const cJSON *v = cJSON_GetObjectItemCaseSensitive(root, "total_cost_usd");
+
+	if (!cJSON_IsNumber(v) || !(v->valuedouble >= 0))
+		return -1;
+	return v->valuedouble >= COST_MAX_USD ? COST_MAX_USD * 1000000LL
+					      : (int64_t)(v->valuedouble * 1e6 + 0.5);
+}
+
 static void read_result(const cJSON *root, struct agent_event *ev)
 {
 	const char *reason = json_peek_str(root, "terminal_reason");
@@ -107,6 +120,7 @@ static void read_result(const cJSON *root, struct agent_event *ev)
 	const cJSON *item;
 
 	ev->kind = AGENT_RESULT;
+	ev->cost_micro = read_cost(root);
 	ev->is_error = cJSON_IsTrue(json_find(root, "is_error"));
 	ev->aborted = reason && str_starts(reason, "aborted");
 	ev->text = json_peek_str(root, "result");
@@ -126,6 +140,12 @@ static void read_system(const cJSON *root, struct agent_event *ev)
 {
 	const char *why;
 
+	if (is(json_peek_str(root, "subtype"), "compact_boundary")) {
+		ev->kind = AGENT_COMPACTED;
+		ev->text = json_peek_str(root, "compact_metadata.trigger");
+		ev->tokens = json_peek_i64(root, "compact_metadata.pre_tokens", 0);
+		return;
+	}
 	if (!is(json_peek_str(root, "subtype"), "api_retry"))
 		return;
 	why = json_peek_str(root, "error");

@@ -21,6 +21,7 @@ enum agent_event_kind {
 	AGENT_STARTED,	 /* a line is in the turn that runs now, whose result will cover it: uuid */
 	AGENT_CANCELLED, /* a line was cancelled, or its turn was: uuid */
 	AGENT_COMPLETED, /* a line is done with (before or after the result that covers it): uuid */
+	AGENT_COMPACTED, /* the agent has summed up its conversation: tokens before, text: "manual" or "auto" */
 	AGENT_CONTROL,	 /* an answer to a control request: request_id, uuids = still queued */
 };
 
@@ -30,8 +31,10 @@ struct agent_event {
 	const char *text;
 	const char *session_id; /* NULL when absent or no UUID */
 	const char *uuid;
+	int64_t cost_micro; /* AGENT_RESULT: by its own reckoning, since it was started, in millionths of a US dollar; -1 = not told */
 	const char *request_id;
 	const cJSON *uuids;   /* array of strings or NULL */
+	int64_t tokens;	      /* AGENT_COMPACTED */
 	bool is_error;	      /* AGENT_RESULT */
 	bool aborted;	      /* AGENT_RESULT: by an interrupt */
 	bool unknown_session; /* AGENT_RESULT: --resume named a session that is not there */

@@ -8,19 +8,22 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "router/inbox.h"
+#include "router/reset.h"
+#include "router/schedule.h"
 
 #define BATCH_ROWS  200
 #define WRITE_PIECE ((size_t)64 << 10)
 #define SHOWN_MAX   2000 /* bytes of one message of the background */
 
 struct waiting {
-	int64_t id, chat_id;
+	int64_t id, chat_id, sender_id, run_id;
 	char *thread, *platform_id, *line; /* line: with its header */
 	size_t len;
 };
 struct batch {
 	struct waiting rows[BATCH_ROWS];
 	size_t n;
+	const struct zone *tz; /* whose clock the heads show */
 };
 
 static void collect(void *ctx, const struct msg_row *m)
@@ -31,10 +34,15 @@ static void collect(void *ctx, const struct msg_row *m)
 
 	w->id = m->id;
 	w->chat_id = m->chat_id;
+	w->sender_id = m->sender_id;
+	w->run_id = m->task_run_id;
 	w->thread = xstrdup(m->thread);
 	/* What is no message of the platform cannot be settled there, nor replied to. */
 	w->platform_id = xstrdup(msg_is_event(m->platform_id) ? "" : m->platform_id);
-	inbox_put_line(&line, m);
+	if (w->run_id)
+		inbox_put_text(&line, m->text, m->text_len); /* its head: begin_run */
+	else
+		inbox_put_line(&line, m, b->tz);
 	w->len = line.len;
 	w->line = buf_steal(&line);
 }
@@ -48,12 +56,25 @@ static void batch_free(struct batch *b)
 	}
 }
 
+/* From now on the turn is on behalf of this one as well. A task: of who made it, with the rights of today. */
+static int act_for(struct session *s, const struct waiting *w, struct err *e)
+{
+	struct actor a = {.role = ROLE_NONE, .who = "somebody unknown"};
+
+	/* No sender stands for the operator in a task only; a message without one is nobody's. */
+	if ((w->sender_id || w->run_id) &&
+	    actor_of(s->r, &s->group, w->chat_id, w->sender_id, &a, e) < 0)
+		return -1;
+	actor_lessen(&s->by, &a);
+	return 0;
+}
+
 static int lease_add(struct session *s, const struct waiting *w, const char *uuid, struct err *e)
 {
 	struct lease **end = &s->leases;
 	struct lease *l;
 
-	if (store_lease(s->r->store, s->turn_id, w->id, e) < 0)
+	if (act_for(s, w, e) < 0 || store_lease(s->r->store, s->turn_id, w->id, e) < 0)
 		return -1;
 	l = xcalloc(1, sizeof(*l));
 	l->msg_id = w->id;
@@ -128,7 +149,8 @@ void turn_control(struct session *s, const char *subtype, const char *uuid)
 }
 
 /* At most SHOWN_MAX bytes of a message that is handed in as background; who: instead of its sender and time, or NULL. */
-static void put_short(struct buf *out, const char *who, const struct msg_row *m)
+static void put_short(struct buf *out, const char *who, const struct msg_row *m,
+		      const struct zone *tz)
 {
 	struct msg_row cut = *m;
 
@@ -138,35 +160,46 @@ static void put_short(struct buf *out, const char *who, const struct msg_row *m)
 		buf_putf(out, "[%s] ", who);
 		inbox_put_text(out, cut.text, cut.text_len);
 	} else {
-		inbox_put_line(out, &cut);
+		inbox_put_line(out, &cut, tz);
 	}
 	buf_puts(out, cut.text_len < m->text_len ? " [...]\n" : "\n");
 }
 
+struct retold {
+	struct buf *text;
+	const struct zone *tz;
+};
+
 static void add_history(void *ctx, const struct msg_row *m)
 {
-	const char *who = m->notice ? "server" : m->dir == MSG_OUT ? "you" : NULL;
+	struct retold *t = ctx;
+	const char *who = m->notice	      ? "server"
+			  : m->dir == MSG_OUT ? "you"
+			  : m->task_run_id    ? "scheduled task"
+					      : NULL;
 
 	if (m->state != MSG_LEASED && m->state != MSG_PENDING && m->state != MSG_FETCHING)
-		put_short(ctx, who, m);
+		put_short(t->text, who, m, t->tz);
 }
 
 /* The agent's own memory of this conversation is lost: give it ours. */
 static void put_history(struct session *s, struct buf *text)
 {
+	struct retold t = {text, settings_get(s->r, s->group.id)->tz};
 	struct err e = ERR_INIT;
 
 	buf_puts(text, "<earlier-conversation note=\"your session could not be resumed; this is "
 		       "the recent history, for context only\">\n");
-	if (store_history(s->r->store, s->chat_id, -30, 30, add_history, text, &e) < 0)
+	if (store_history(s->r->store, s->chat_id, -30, 30, add_history, &t, &e) < 0)
 		router_fatal(s->r, &e);
 	buf_puts(text, "</earlier-conversation>\n");
 	s->rebuild = false;
 }
 
 struct said {
-	char *lines[CONTEXT_ROWS];
+	char *lines[CONTEXT_MAX];
 	size_t n;
+	const struct zone *tz;
 };
 
 static void note_said(void *ctx, const struct msg_row *m)
@@ -174,7 +207,7 @@ static void note_said(void *ctx, const struct msg_row *m)
 	struct said *q = ctx;
 	struct buf b = {0};
 
-	put_short(&b, NULL, m);
+	put_short(&b, NULL, m, q->tz);
 	q->lines[q->n++] = buf_steal(&b);
 }
 
@@ -182,10 +215,14 @@ static void note_said(void *ctx, const struct msg_row *m)
 static int put_context(struct session *s, const struct waiting *w, struct buf *text, struct err *e)
 {
 	struct said q = {.n = 0};
-	int64_t since = clock_wall(s->r->o.clk) - CONTEXT_AGE_MS;
-	int rc = store_context(s->r->store, w->chat_id, s->key, w->id, since, CONTEXT_ROWS,
-			       note_said, &q, e);
+	const struct group_settings *set = settings_get(s->r, s->group.id);
+	int64_t since = clock_wall(s->r->o.clk) - set->context_ms;
+	int rc = 0;
 
+	q.tz = set->tz;
+	if (s->kind == SANDBOX_GROUP)
+		rc = store_context(s->r->store, w->chat_id, s->key, w->id, since, set->context_rows,
+				   note_said, &q, e);
 	if (q.n)
 		buf_puts(text, "<context note=\"said in this chat before the next message, not to "
 			       "you\">\n");
@@ -198,7 +235,9 @@ static int put_context(struct session *s, const struct waiting *w, struct buf *t
 	return rc;
 }
 
-static int open_turn(struct session *s, const struct waiting *first, struct err *e)
+/* head: of a task's message, what stands before it. */
+static int open_turn(struct session *s, const struct waiting *first, struct buf *head,
+		     struct err *e)
 {
 	s->chat_id = first->chat_id;
 	free(s->thread);
@@ -207,38 +246,46 @@ static int open_turn(struct session *s, const struct waiting *first, struct err 
 	if (store_turn_open(s->r->store, s->group.id, s->key, &s->turn_id, e) < 0)
 		return -1;
 	timer_stop(s->idle);
-	s->in_grace = false;
-	timer_start(s->limit, s->r->o.cfg->turn_ms, 0);
+	s->in_grace = s->timed_out = false;
+	s->turn_ms = s->r->o.cfg->turn_ms;
+	s->by = (struct actor){.role = ROLE_NONE};
+	s->run_id = first->run_id;
+	if (s->run_id && run_turn(s, first->run_id, head, e) < 0)
+		return -1;
+	timer_start(s->limit, s->turn_ms, 0);
 	s->begins = true;
 	return 0;
 }
 
 static bool of_turn(const struct session *s, const struct waiting *w)
 {
-	return w->chat_id == s->chat_id && streq(w->thread, s->thread);
+	return !w->run_id && !s->run_id && w->chat_id == s->chat_id && streq(w->thread, s->thread);
 }
 
 /* The first hand-in of a turn: all that waits in this chat, as one line. */
 static int hand_in_together(struct session *s, const struct batch *b, struct err *e)
 {
-	_cleanup_(buf_free) struct buf text = {0}, piece = {0};
+	_cleanup_(buf_free) struct buf text = {0}, piece = {0}, head = {0};
 	bool first = true, rebuilt = s->rebuild;
 	char uuid[37];
 
-	if (open_turn(s, &b->rows[0], e) < 0)
+	if (open_turn(s, &b->rows[0], &head, e) < 0)
 		return -1;
 	str_uuid4(uuid);
+	opening_put(s, &text);
 	if (rebuilt)
 		put_history(s, &text);
 	for (size_t i = 0; i < b->n; i++) {
 		const struct waiting *w = &b->rows[i];
 
-		if (!of_turn(s, w))
+		/* A task's message is a turn of its own. */
+		if (s->run_id ? i > 0 : !of_turn(s, w))
 			continue;
 		buf_reset(&piece);
 		/* The history has it already. */
 		if (!rebuilt && put_context(s, w, &piece, e) < 0)
 			return -1;
+		buf_put(&piece, head.p ? head.p : "", head.len);
 		buf_put(&piece, w->line, w->len);
 		if (!first && text.len + piece.len > TURN_BATCH_MAX)
 			break;
@@ -280,14 +327,18 @@ void turn_feed(struct session *s)
 	struct batch *b;
 	int rc;
 
-	if (s->r->draining || s->state != SESSION_READY || !s->agent || s->stop_asked || s->out_armed || s->writing ||
-	    duplex_pending(s->agent) > s->agent->high_water)
+	if (s->r->draining || s->state != SESSION_READY || !s->agent || s->stop_asked ||
+	    s->out_armed || s->writing || duplex_pending(s->agent) > s->agent->high_water)
 		return;
-	/* A turn that others wait behind takes nothing more in, or it might never end. */
-	if (s->turn_id && s->r->queue)
+	/* A turn that others wait behind takes nothing more in, or it might never end; a task's takes nothing in ever. */
+	if (s->turn_id && (s->r->queue || s->run_id || s->compact))
 		return;
 	b = xcalloc(1, sizeof(*b));
-	rc = store_pending(s->r->store, s->group.id, s->key, 0, BATCH_ROWS, collect, b, &e);
+	b->tz = settings_get(s->r, s->group.id)->tz;
+	if (s->compact)
+		rc = compact_hand_in(s, &e);
+	else
+		rc = store_pending(s->r->store, s->group.id, s->key, 0, BATCH_ROWS, collect, b, &e);
 	if (rc == 0 && b->n)
 		rc = s->turn_id ? hand_in_each(s, b, &e) : hand_in_together(s, b, &e);
 	batch_free(b);

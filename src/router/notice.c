@@ -9,7 +9,7 @@
 #include "base/log.h"
 #include "base/redact.h"
 #include "base/str.h"
-#include "router/impl.h"
+#include "router/schedule.h"
 
 #define BURST	       4
 #define WINDOW_MS      60000
@@ -247,6 +247,11 @@ void fail_notice_add(void *ctx, const struct msg_row *m)
 {
 	struct fail_notice *f = ctx;
 
+	if (m->task_run_id) { /* its own notice comes when no try is left */
+		run_over(f->r, m->task_run_id, m->turn_id, f->stopped ? RUN_STOPPED : RUN_FAILED,
+			 "", f->why);
+		return;
+	}
 	if (f->count && f->chat_id != m->chat_id)
 		fail_notice_end(f);
 	f->chat_id = m->chat_id;

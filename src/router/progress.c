@@ -233,6 +233,9 @@ void delivery_progress(struct session *s, enum progress_kind kind, const char *t
 		      : kind == PROGRESS_START ? set->typing
 					       : true; /* ends drafts too */
 
+	/* Nobody waits for a task: what it has to tell comes when it is done. */
+	if (s->run_id)
+		return;
 	if (!s->chat_id || store_chat_get(r->store, s->chat_id, &chat, &e) < 0)
 		return;
 	c = router_channel(r, chat.channel);

@@ -4,7 +4,8 @@
  * nothing.
  */
 #include "base/str.h"
-#include "router/impl.h"
+#include "router/groups.h"
+#include "router/schedule.h"
 
 struct session *session_find(struct router *r, int64_t group_id, const char *key)
 {
@@ -46,6 +47,7 @@ void session_unlink(struct session *s)
 		map_put(&r->by_group, s->group.id, s->next_of_group);
 	} else {
 		map_del(&r->by_group, s->group.id);
+		groups_quiet(r, s->group.id);
 	}
 }
 
@@ -53,7 +55,7 @@ void session_unlink(struct session *s)
 static bool is_spare(const struct session *s)
 {
 	return s->state == SESSION_IDLE && !s->sandbox && !s->turn_id && !s->queued &&
-	       !s->out_armed && !s->rebuild;
+	       !s->out_armed && !s->rebuild && !gate_waits(s) && !s->compact;
 }
 
 static void reap(void *ctx)

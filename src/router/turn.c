@@ -10,6 +10,8 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "router/ask.h"
+#include "router/reset.h"
+#include "router/schedule.h"
 
 #define REPLY_MAX	((size_t)256 << 10)
 #define INTERRUPT_GRACE 10000 /* ms for the agent to stop when asked */
@@ -40,18 +42,24 @@ static void turn_ended(struct session *s)
 	free_leases(s);
 	timer_stop(s->limit);
 	s->in_grace = false;
-	s->stop_asked = false;
+	s->stop_asked = s->timed_out = false;
 	delivery_progress(s, PROGRESS_END, "");
+	s->run_id = 0;
+	/* Whatever the agent does from now on, nobody has asked for it. */
+	s->by = (struct actor){.role = ROLE_NONE};
 }
 
 void turn_abort(struct session *s, const char *why, bool count, int64_t max_tries)
 {
-	struct fail_notice f = {.r = s->r, .why = s->stop_asked ? s->stop_words : why};
+	struct fail_notice f = {.r = s->r,
+				.why = s->stop_asked ? s->stop_words : why,
+				.stopped = s->stop_asked && !s->timed_out};
 	struct err e = ERR_INIT;
 
 	buf_reset(&s->out);
 	s->out_pos = 0;
 	s->writing = false;
+	compact_abort(s, f.why);
 	if (!s->turn_id)
 		return;
 	/* Who asked to stop wants no second try. */
@@ -69,8 +77,10 @@ void turn_abort(struct session *s, const char *why, bool count, int64_t max_trie
 static void close_if_done(struct session *s)
 {
 	struct err e = ERR_INIT;
+	char thread[128];
+	int64_t chat;
 
-	if (s->leases || !s->turn_id)
+	if (s->leases || !s->turn_id || compact_runs(s))
 		return;
 	if (store_turn_close(s->r->store, s->turn_id, "", false, 0, NULL, NULL, &e) < 0) {
 		router_fatal(s->r, &e);
@@ -78,6 +88,13 @@ static void close_if_done(struct session *s)
 	}
 	turn_ended(s);
 	session_set_state(s, SESSION_READY);
+	/* What was given back by the agent is handed in again; else this sandbox has done what it is for. */
+	if (s->kind == SANDBOX_TASK && !session_waiting_chat(s, &chat, thread, sizeof(thread))) {
+		session_stop_sandbox(s);
+		return;
+	}
+	if (session_leaves(s))
+		return;
 	timer_start(s->idle, s->r->o.cfg->idle_stop_ms, 0);
 	/* Whoever waits for a place comes first: this session may lose its own here, and queues up again. */
 	queue_run(s->r);
@@ -154,6 +171,8 @@ static void post_reply(struct session *s, const char *result)
 				"The answer was cut: it had %zu bytes.", n);
 	} else if (n) {
 		delivery_post(s->r, &o);
+	} else if (s->run_id) {
+		return; /* a task that has nothing to tell says nothing */
 	} else if (!s->spoke || progress_stands(s)) {
 		/* Also when a tool spoke: a draft must not stay as if it were the answer. */
 		delivery_notice(s->r, s->chat_id, s->group.id, s->thread, "Done, without words.");
@@ -162,7 +181,8 @@ static void post_reply(struct session *s, const char *result)
 
 static void tell_stopped(struct session *s)
 {
-	if (s->stop_told)
+	/* A task that took too long is told of by its own notice, once no try is left. */
+	if (s->stop_told || (s->run_id && s->timed_out))
 		return;
 	s->stop_told = true;
 	delivery_notice(s->r, s->chat_id, s->group.id, s->thread, "%s", s->stop_words);
@@ -172,7 +192,7 @@ static void session_is_lost(struct session *s)
 {
 	struct err e = ERR_INIT;
 	int64_t chat = s->chat_id;
-	char thread[128] = "";
+	char thread[128] = "", archive[ARCHIVE_NAME];
 
 	if (store_session_set(s->r->store, s->group.id, s->key, "", &e) < 0) {
 		router_fatal(s->r, &e);
@@ -183,8 +203,38 @@ static void session_is_lost(struct session *s)
 				"Our earlier session could not be resumed. I start a new one and "
 				"take the recent messages along.");
 	s->rebuild = true;
+	archive_note(s->r, &s->group, archive);
 	session_drop(s, "the earlier session is gone", false, s->r->o.cfg->tries);
 	s->failures = 0;
+}
+
+/* What the agent reckons that its sandbox has cost is a sum: the difference is this turn's. */
+static void add_cost(struct session *s, const struct agent_event *ev)
+{
+	struct err e = ERR_INIT;
+	int64_t more =
+		ev->cost_micro < s->cost_seen ? ev->cost_micro : ev->cost_micro - s->cost_seen;
+
+	if (ev->cost_micro < 0)
+		return;
+	s->cost_seen = ev->cost_micro;
+	if (s->turn_id && more && store_turn_cost(s->r->store, s->turn_id, more, &e) < 0)
+		router_fatal(s->r, &e);
+}
+
+/* The result of a task's turn, which a notice of the task's own follows when it has failed. */
+static void end_run(struct session *s, const struct agent_event *ev)
+{
+	const char *text = ev->text ? ev->text : "";
+
+	if (ev->aborted && s->stop_asked)
+		run_over(s->r, s->run_id, s->turn_id, s->timed_out ? RUN_FAILED : RUN_STOPPED, "",
+			 s->stop_words);
+	else if (ev->is_error)
+		run_over(s->r, s->run_id, s->turn_id, RUN_FAILED, "",
+			 text[0] ? text : "no reason given");
+	else
+		run_over(s->r, s->run_id, s->turn_id, RUN_OK, text, "");
 }
 
 static void on_result(struct session *s, const struct agent_event *ev)
@@ -197,11 +247,20 @@ static void on_result(struct session *s, const struct agent_event *ev)
 		session_is_lost(s);
 		return;
 	}
+	add_cost(s, ev);
+	if (compact_result(s, ev)) {
+		close_if_done(s);
+		return;
+	}
 	n = end_covered(s, ev->uuids, ev->is_error);
 	if (n)
 		s->unasked = s->given_back = 0;
+	if (n && s->run_id)
+		end_run(s, ev);
 	if (stopped)
 		tell_stopped(s);
+	else if (n && ev->is_error && s->run_id)
+		s->spoke = false; /* the run's own notice says it */
 	else if (n && ev->is_error)
 		delivery_notice(s->r, s->chat_id, s->group.id, s->thread,
 				"I could not answer: %.400s",
@@ -211,9 +270,11 @@ static void on_result(struct session *s, const struct agent_event *ev)
 		post_reply(
 			s,
 			ev->text); /* also when the agent spoke by itself: a task of its own ended */
-	if (n && !ev->is_error && ev->session_id &&
+	if (n && !ev->is_error && ev->session_id && s->kind == SANDBOX_GROUP &&
 	    store_session_set(s->r->store, s->group.id, s->key, ev->session_id, &e) < 0)
 		router_fatal(s->r, &e);
+	if (n && !ev->is_error)
+		opening_heard(s);
 	s->failures = 0;
 	s->spoke = false;
 	progress_answered(s);
@@ -233,6 +294,10 @@ static void on_lifecycle(struct session *s, const struct agent_event *ev)
 		} else if (ev->kind == AGENT_CANCELLED && s->stop_asked) {
 			tell_stopped(s);
 			end_lease(s, l, true);
+			if (s->run_id)
+				run_over(s->r, s->run_id, s->turn_id,
+					 s->timed_out ? RUN_FAILED : RUN_STOPPED, "",
+					 s->stop_words);
 		} else if (!l->started && (back || s->given_back < UNASKED_MAX)) {
 			back = true;
 			take_back(s, l);
@@ -306,6 +371,9 @@ void turn_line(void *ctx, const char *line, size_t n)
 	case AGENT_CONTROL:
 		cancel_queued(s, &ev);
 		break;
+	case AGENT_COMPACTED:
+		compact_seen(s, &ev);
+		break;
 	case AGENT_OTHER:
 		break;
 	}
@@ -314,7 +382,7 @@ void turn_line(void *ctx, const char *line, size_t n)
 
 void turn_interrupt(struct session *s, const char *words)
 {
-	struct fail_notice f = {.r = s->r, .why = "stopped before it began."};
+	struct fail_notice f = {.r = s->r, .why = "stopped before it began.", .stopped = true};
 	struct err e = ERR_INIT;
 
 	if (s->turn_id && s->stop_asked)

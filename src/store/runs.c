@@ -139,6 +139,26 @@ int store_runs_each_open(struct store *st, int64_t task_id, int64_t limit, run_f
 	return each(st, s, fn, ctx, e);
 }
 
+int store_runs_each_going(struct store *st, run_fn *fn, void *ctx, struct err *e)
+{
+	static const char sql[] = "SELECT " COLUMNS TABLES " WHERE r.state IN (1, 2) ORDER BY r.id";
+	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
+
+	return s ? each(st, s, fn, ctx, e) : -1;
+}
+
+int store_run_last_ok(struct store *st, int64_t task_id, int64_t *ms, struct err *e)
+{
+	static const char sql[] = "SELECT max(ended_ms) FROM task_runs WHERE task_id = ?1"
+				  " AND state IN (3, 5)";
+	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
+
+	if (!s)
+		return -1;
+	sqlite3_bind_int64(s, 1, task_id);
+	return one(st, s, ms, e);
+}
+
 int store_wait_group(struct store *st, int64_t now_ms, int64_t after, int64_t *group_id,
 		     struct err *e)
 {
@@ -316,6 +336,20 @@ int store_run_end(struct store *st, const struct run_end *end, struct err *e)
 	if (sqlite3_changes(st->db) != 1)
 		return err_set(e, E_GONE, "run %lld is over", (long long)end->id);
 	return 0;
+}
+
+int store_runs_drop(struct store *st, int64_t task_id, const char *why, struct err *e)
+{
+	static const char sql[] = "UPDATE task_runs SET state = 8, ended_ms = ?2, error = ?3"
+				  " WHERE task_id = ?1 AND state = 0";
+	_cleanup_stmt_ sqlite3_stmt *s = store_write(st, sql, e);
+
+	if (!s)
+		return -1;
+	sqlite3_bind_int64(s, 1, task_id);
+	sqlite3_bind_int64(s, 2, store_now(st));
+	bind_text(s, 3, why);
+	return store_done(st, s, e);
 }
 
 int store_turn_cost(struct store *st, int64_t turn_id, int64_t micro, struct err *e)

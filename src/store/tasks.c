@@ -305,23 +305,30 @@ int store_task_failures(struct store *st, int64_t id, int64_t n, struct err *e)
 
 /* --- what is due -------------------------------------------------------------------------- */
 
-int store_due_next(struct store *st, int64_t *due_ms, struct err *e)
+/* The first column of the first row; 0 = there is none. */
+static int one(struct store *st, sqlite3_stmt *s, int64_t *out, struct err *e)
+{
+	int rc = store_step(st, s, e);
+
+	*out = rc > 0 ? sqlite3_column_int64(s, 0) : 0;
+	return rc < 0 ? -1 : 0;
+}
+
+int store_due_next(struct store *st, int64_t now_ms, int64_t *due_ms, int64_t *again_ms,
+		   struct err *e)
 {
 	static const char task[] = "SELECT due_ms FROM tasks WHERE " DUE " ORDER BY due_ms LIMIT 1";
-	static const char again[] =
-		"SELECT next_ms FROM task_runs WHERE state = 0 AND next_ms > 0 AND group_id NOT IN"
-		" (SELECT id FROM groups WHERE paused <> 0 OR removed_ms <> 0)"
-		" ORDER BY next_ms LIMIT 1";
+	static const char again[] = "SELECT next_ms FROM task_runs WHERE state = 0 AND next_ms > 0"
+				    " AND next_ms > ?1 AND group_id NOT IN"
+				    " (SELECT id FROM groups WHERE paused <> 0 OR removed_ms <> 0)"
+				    " ORDER BY next_ms LIMIT 1";
 	_cleanup_stmt_ sqlite3_stmt *t = store_read(st, task, e);
 	_cleanup_stmt_ sqlite3_stmt *a = t ? store_read(st, again, e) : NULL;
-	int64_t first, second;
 
-	if (!a || store_step(st, t, e) < 0 || store_step(st, a, e) < 0)
+	if (!a || one(st, t, due_ms, e) < 0)
 		return -1;
-	first = sqlite3_column_int64(t, 0);
-	second = sqlite3_column_int64(a, 0);
-	*due_ms = !first || (second && second < first) ? second : first;
-	return 0;
+	sqlite3_bind_int64(a, 1, now_ms);
+	return one(st, a, again_ms, e);
 }
 
 int store_due_group(struct store *st, int64_t now_ms, int64_t after, int64_t *group_id,
@@ -330,15 +337,12 @@ int store_due_group(struct store *st, int64_t now_ms, int64_t after, int64_t *gr
 	static const char sql[] = "SELECT group_id FROM tasks WHERE " DUE
 				  " AND due_ms <= ?1 AND group_id > ?2 ORDER BY group_id LIMIT 1";
 	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
-	int rc;
 
 	if (!s)
 		return -1;
 	sqlite3_bind_int64(s, 1, now_ms);
 	sqlite3_bind_int64(s, 2, after);
-	rc = store_step(st, s, e);
-	*group_id = rc > 0 ? sqlite3_column_int64(s, 0) : 0;
-	return rc < 0 ? -1 : 0;
+	return one(st, s, group_id, e);
 }
 
 int store_due_task(struct store *st, int64_t group_id, int64_t now_ms, task_fn *fn, void *ctx,

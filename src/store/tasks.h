@@ -79,8 +79,9 @@ int store_run_get(struct store *st, int64_t id, run_fn *fn, void *ctx, struct er
 
 #define RUN_TEXT_MAX ((size_t)64 << 10) /* bytes kept of what a run said */
 
-/* When a task is due next, or a run is to be tried again; 0 = never. Groups that are paused or removed are left out, here and below. */
-int store_due_next(struct store *st, int64_t *due_ms, struct err *e) must_check;
+/* When a task is due next, and when after now_ms a run is to be tried again; 0 = never. Groups that are paused or removed are left out, here and below. */
+int store_due_next(struct store *st, int64_t now_ms, int64_t *due_ms, int64_t *again_ms,
+		   struct err *e) must_check;
 /* The first group after this one, by number, that has a task due at now_ms; 0 = none. */
 int store_due_group(struct store *st, int64_t now_ms, int64_t after, int64_t *group_id,
 		    struct err *e) must_check;
@@ -105,6 +106,12 @@ int store_runs_open(struct store *st, int64_t task_id, int64_t *n, int64_t *any,
 /* Those of all tasks (task 0) or of one that are not over, oldest first, at most limit. */
 int store_runs_each_open(struct store *st, int64_t task_id, int64_t limit, run_fn *fn, void *ctx,
 			 struct err *e) must_check;
+/* Those of a task that wait are over: RUN_STOPPED. */
+int store_runs_drop(struct store *st, int64_t task_id, const char *why, struct err *e) must_check;
+/* Those of all tasks that go on. */
+int store_runs_each_going(struct store *st, run_fn *fn, void *ctx, struct err *e) must_check;
+/* When the task last had a run that went well, also one that was not woken; 0 = never. */
+int store_run_last_ok(struct store *st, int64_t task_id, int64_t *ms, struct err *e) must_check;
 /* The first group after this one, by number, with a run that waits and may begin at now_ms; 0 = none. */
 int store_wait_group(struct store *st, int64_t now_ms, int64_t after, int64_t *group_id,
 		     struct err *e) must_check;
