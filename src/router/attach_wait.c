@@ -160,7 +160,7 @@ void attach_waiter_finish(struct waiter *w)
 
 struct wanted {
 	struct waiter *w;
-	int64_t rows[CONTEXT_ROWS + 1];
+	int64_t rows[CONTEXT_MAX + 1];
 	size_t n;
 	int nth; /* file of its message */
 };
@@ -223,13 +223,14 @@ static struct waiter *waiter_new(struct router *r, struct channel *c, const stru
 	struct attach *a = r->attach;
 	struct waiter *w = xcalloc(1, sizeof(*w));
 	struct wanted q = {.w = w};
-	int64_t since = clock_wall(r->o.clk) - CONTEXT_AGE_MS;
+	const struct group_settings *set = settings_get(r, m->group->id);
+	int64_t since = clock_wall(r->o.clk) - set->context_ms;
 	int rc;
 
 	*w = (struct waiter){.a = a, .chan = c, .group = *m->group, .message_id = m->id};
 	*a->tail = w;
 	a->tail = &w->next;
-	rc = store_context(r->store, m->chat_id, m->session, m->id, since, CONTEXT_ROWS, want_row,
+	rc = store_context(r->store, m->chat_id, m->session, m->id, since, set->context_rows, want_row,
 			   &q, e);
 	q.rows[q.n++] = m->id;
 	for (size_t i = 0; i < q.n && rc == 0; i++) {

@@ -110,7 +110,7 @@ static int unseen(struct intake *in, const struct target *t, bool *yes, struct e
 	*yes = waits(t);
 	if (t->state != MSG_CONTEXT)
 		return 0;
-	if (store_context(in->r->store, in->chat.id, t->session, INT64_MAX, 0, CONTEXT_ROWS,
+	if (store_context(in->r->store, in->chat.id, t->session, INT64_MAX, 0, CONTEXT_MAX,
 			  seek_row, &s, e) < 0)
 		return -1;
 	*yes = s.found;

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 #include "base/str.h"
+#include "base/zone.h"
 #include "router/inbox.h"
 
 #define QUOTE_BYTES 280
@@ -90,7 +91,7 @@ static bool like_us(const char *p, const char *end)
 	return false;
 }
 
-/* "[...,  12:03Z]" at p, which is the start of a line or only blanks after it. */
+/* "[..., 12:03Z]" or "[..., 13:03]" at p, which is the start of a line or only blanks after it. */
 static bool like_head(const char *p, const char *end)
 {
 	const char *stop = end - p > 96 ? p + 96 : end;
@@ -102,7 +103,7 @@ static bool like_head(const char *p, const char *end)
 	for (p++; p + 8 <= stop && *p != '\n' && *p != '\r'; p++) {
 		if (p[0] == ',' && isdigit((unsigned char)p[2]) && isdigit((unsigned char)p[3]) &&
 		    p[4] == ':' && isdigit((unsigned char)p[5]) && isdigit((unsigned char)p[6]) &&
-		    (p[7] == 'Z' || p[7] == 'z'))
+		    (p[7] == 'Z' || p[7] == 'z' || p[7] == ']'))
 			return true;
 	}
 	return false;
@@ -111,8 +112,8 @@ static bool like_head(const char *p, const char *end)
 /* A tag that we, or the agent itself, put around what is not a message. */
 static bool like_tag(const char *p, const char *end)
 {
-	static const char *const names[] = {"context", "earlier-conversation", "system-reminder",
-					    NULL};
+	static const char *const names[] = {"context", "earlier-conversation", "facts",
+					    "system-reminder", NULL};
 
 	if (p >= end || *p++ != '<')
 		return false;
@@ -128,7 +129,7 @@ static bool like_tag(const char *p, const char *end)
 }
 
 /* The bytes of what ends a line at p, or 0: also what only some readers take as one. */
-static size_t line_end(const char *p, const char *end)
+size_t inbox_line_end(const char *p, const char *end)
 {
 	if (*p >= '\n' && *p <= '\r') /* \n \v \f \r */
 		return 1;
@@ -152,18 +153,34 @@ void inbox_put_text(struct buf *out, const char *text, size_t n)
 			buf_puts(out, "\\");
 			done = p;
 		}
-		if ((over = line_end(p, end)))
+		if ((over = inbox_line_end(p, end)))
 			p += over - 1;
 		at_start = over || (at_start && (*p == ' ' || *p == '\t'));
 	}
 	buf_put(out, done, (size_t)(end - done));
 }
 
-void inbox_put_line(struct buf *out, const struct msg_row *m)
+void inbox_put_time(int64_t ms, const struct zone *tz, char out[40])
+{
+	struct tm tm;
+	time_t t = (time_t)(ms / 1000);
+
+	if (tz) {
+		zone_format(tz, ms, out);
+		return;
+	}
+	gmtime_r(&t, &tm);
+	if (!strftime(out, 40, "%a %Y-%m-%d %H:%M UTC", &tm))
+		str_copy(out, 40, "at an unknown time");
+}
+
+void inbox_put_line(struct buf *out, const struct msg_row *m, const struct zone *tz)
 {
 	char who[48];
 	struct tm tm;
-	time_t t = (time_t)(m->sent_ms / 1000);
+	int64_t sec = m->sent_ms / 1000;
+	bool local = tz && !streq(zone_name(tz), "UTC");
+	time_t t = (time_t)(sec + (local ? zone_offset(tz, sec, NULL) : 0));
 
 	/* Nothing that a person writes can begin with a slash, which the agent would take as a command. */
 	str_copy(who, sizeof(who), m->sender[0] ? m->sender : "someone");
@@ -173,7 +190,7 @@ void inbox_put_line(struct buf *out, const struct msg_row *m)
 			*p = ' ';
 	}
 	gmtime_r(&t, &tm);
-	buf_putf(out, "[%s, %02d:%02dZ]%s", who, tm.tm_hour, tm.tm_min,
+	buf_putf(out, "[%s, %02d:%02d%s]%s", who, tm.tm_hour, tm.tm_min, local ? "" : "Z",
 		 inbox_quote_len(m->text) ? "\n" : " ");
 	inbox_put_text(out, m->text, m->text_len);
 }

@@ -12,6 +12,7 @@
 #include "router/approve.h"
 #include "router/claim.h"
 #include "router/retention.h"
+#include "router/schedule.h"
 #include "router/settings.h"
 
 #define COMMIT_ROUNDS 16 /* commits in one turn of the loop before others get their turn */
@@ -192,7 +193,8 @@ struct router *router_new(const struct router_opts *o, struct err *e)
 	    spool_open(r, e) < 0 || inbox_open(r, e) < 0 ||
 	    !(r->retention = retention_new(r, e)) || links_open(r, e) < 0 ||
 	    approve_open(r, e) < 0 || recover(r, e) < 0 || notice_recover(r, e) < 0 ||
-	    store_out_chats(r->store, kick_chat, r, e) < 0 || wake_all(r, e) < 0) {
+	    store_out_chats(r->store, kick_chat, r, e) < 0 || wake_all(r, e) < 0 ||
+	    schedule_open(r, e) < 0) {
 		router_free(r);
 		return NULL;
 	}
@@ -225,6 +227,7 @@ void router_free(struct router *r)
 		if (store_commit(r->store, &e) < 0)
 			log_error("router", "last commit failed", "err=\"%s\"", e.msg);
 	}
+	schedule_close(r);
 	while (r->sessions)
 		session_free(r->sessions);
 	links_close(r);

@@ -7,7 +7,7 @@
 #include "base/str.h"
 #include "store/impl.h"
 
-#define SPAN	    2000 /* rows of a table looked at in one step */
+#define SPAN	    500 /* rows of a table looked at in one step */
 #define PURGE_SPAN  500 /* the same when they are deleted, with their index and their search words */
 #define PURGE_TAIL  INT64_MAX
 #define PURGE_FIRST ((int64_t)1 << 62) /* at: the outbox is done, messages come */

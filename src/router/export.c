@@ -1,0 +1,422 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Exporting a group, see export.h. What is ours is written into a folder of its own; tar packs that and the group's folder, whose links it stores as
+ * links. The archive gets its name when it is whole.
+ */
+#include "router/export.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include "base/json.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "router/settings.h"
+#include "router/tasks.h"
+#include "router/impl.h"
+#include "runtime/proc.h"
+#include "store/people.h"
+
+#define STEP_MS	     2
+#define TAR_LIMIT_MS 600000
+#define RUNS_MAX     10000
+
+struct export
+{
+	struct router *r;
+	struct group_row g;
+	exported_fn *fn; /* NULL: nobody waits any more */
+	void *ctx;
+	char *folder, *work, *part,
+		*path; /* <home>/exports, .../.work-UUID, the archive before and after */
+	int64_t at;
+	int fd; /* messages.jsonl */
+	struct buf text;
+	struct timer *step, *limit;
+	struct proc *tar;
+};
+
+/* --- the end ------------------------------------------------------------------------------ */
+
+static const char *const ours[] = {"messages.jsonl", "tasks.json", "settings.json", "people.json"};
+
+static void remove_work(struct export *x)
+{
+	for (size_t i = 0; i < ARRAY_LEN(ours); i++) {
+		_cleanup_free_ char *file = xasprintf("%s/%s", x->work, ours[i]);
+
+		unlink(file);
+	}
+	rmdir(x->work);
+}
+
+static void export_free(struct export *x)
+{
+	x->r->exporting = NULL;
+	remove_work(x);
+	unlink(x->part);
+	if (x->fd >= 0)
+		close(x->fd);
+	timer_free(x->step);
+	timer_free(x->limit);
+	proc_free(x->tar);
+	buf_free(&x->text);
+	free(x->folder);
+	free(x->work);
+	free(x->part);
+	free(x->path);
+	free(x);
+}
+
+static void over(struct export *x, int64_t bytes, const struct err *why)
+{
+	if (why)
+		log_warn("export", "failed", "group=%s why=\"%s\"", x->g.name, why->msg);
+	else
+		log_info("export", "made", "group=%s file=\"%s\" bytes=%lld", x->g.name, x->path,
+			 (long long)bytes);
+	if (x->fn)
+		x->fn(x->ctx, x->path, bytes, why);
+	if (why && store_broken(x->r->store))
+		router_fatal(x->r, why);
+	export_free(x);
+}
+
+/* --- packing ------------------------------------------------------------------------------ */
+
+static int keep(struct export *x, int64_t *bytes, struct err *e)
+{
+	_cleanup_close_ int fd = open(x->part, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return err_sys(e, errno, "cannot look at the export");
+	*bytes = st.st_size;
+	/* The page cache has it; a crash of the machine before it is on the disk costs an export that can be made again. */
+	if (link(x->part, x->path) < 0)
+		return err_sys(e, errno, "cannot name the export %s", x->path);
+	return 0;
+}
+
+static void on_tar(void *ctx, int code, int signo)
+{
+	struct export *x = ctx;
+	struct err e = ERR_INIT;
+	int64_t bytes = 0;
+
+	/* 1: a file has changed while it was read; the agent may be at work. */
+	if (signo || code > 1)
+		err_set(&e, E_IO, signo ? "tar was stopped: it took too long" : "tar failed (%d)",
+			code);
+	else if (keep(x, &bytes, &e) == 0) {
+		over(x, bytes, NULL);
+		return;
+	}
+	over(x, 0, &e);
+}
+
+static void on_limit(void *ctx)
+{
+	struct export *x = ctx;
+
+	proc_kill(x->tar, SIGKILL);
+}
+
+static int pack(struct export *x, struct err *e)
+{
+	_cleanup_free_ char *groups = xasprintf("%s/groups", x->r->o.cfg->home);
+	_cleanup_free_ char *rule = xasprintf("--transform=s,^%s,files,S", x->g.name);
+	const char *argv[24] = {"tar",
+				"-c",
+				"-z",
+				"-S",
+				"--one-file-system",
+				"--numeric-owner",
+				"--warning=no-file-changed",
+				"-f",
+				x->part,
+				"-C",
+				x->work};
+	struct proc_spec spec = {.argv = argv, .fds = {-1, -1, -1}};
+	_cleanup_free_ char *folder = xasprintf("%s/%s", groups, x->g.name);
+	size_t n = 11;
+
+	for (size_t i = 0; i < ARRAY_LEN(ours); i++)
+		argv[n++] = ours[i];
+	if (access(folder, F_OK) == 0) {
+		argv[n++] = rule;
+		argv[n++] = "-C";
+		argv[n++] = groups;
+		argv[n++] = x->g.name;
+	}
+	x->tar = proc_spawn(x->r->loop, "tar", &spec, on_tar, x, e);
+	if (!x->tar)
+		return -1;
+	timer_start(x->limit, TAR_LIMIT_MS, 0);
+	return 0;
+}
+
+/* --- what is ours ------------------------------------------------------------------------- */
+
+static int write_all(int fd, const char *p, size_t n, struct err *e)
+{
+	while (n) {
+		ssize_t got = write(fd, p, n);
+
+		if (got < 0)
+			return err_sys(e, errno, "cannot write the export");
+		p += got;
+		n -= (size_t)got;
+	}
+	return 0;
+}
+
+static int open_part(struct export *x, const char *name, struct err *e)
+{
+	_cleanup_free_ char *path = xasprintf("%s/%s", x->work, name);
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+	return fd < 0 ? err_sys(e, errno, "cannot write %s", path) : fd;
+}
+
+static int put_json(struct export *x, const char *name, const cJSON *j, struct err *e)
+{
+	_cleanup_free_ char *text = cJSON_Print(j);
+	_cleanup_close_ int fd = open_part(x, name, e);
+
+	if (fd < 0)
+		return -1;
+	return text ? write_all(fd, text, strlen(text), e) : err_set(e, E_LIMIT, "out of memory");
+}
+
+static void add_number(cJSON *o, const char *key, int64_t n)
+{
+	cJSON_AddNumberToObject(o, key, (double)n);
+}
+
+static void add_task(void *ctx, const struct task_row *t)
+{
+	cJSON *o = cJSON_CreateObject();
+
+	cJSON_AddItemToArray(ctx, o);
+	add_number(o, "id", t->id);
+	cJSON_AddStringToObject(o, "name", t->name);
+	cJSON_AddStringToObject(o, "prompt", t->prompt);
+	cJSON_AddStringToObject(o, "gate", t->gate);
+	cJSON_AddStringToObject(o, "schedule", t->spec);
+	cJSON_AddStringToObject(o, "zone", t->zone);
+	cJSON_AddStringToObject(o, "context", t->context == TASK_ISOLATED ? "isolated" : "group");
+	cJSON_AddStringToObject(o, "state", task_state_word(t->state));
+	cJSON_AddStringToObject(o, "why", t->why);
+	add_number(o, "catch_up", t->catch_up);
+	cJSON_AddStringToObject(o, "overlap", t->queue ? "queue" : "skip");
+	add_number(o, "max_run_ms", t->max_ms);
+	add_number(o, "jitter_ms", t->jitter_ms);
+	add_number(o, "retries", t->retries);
+	add_number(o, "max_failures", t->fail_max);
+	add_number(o, "next_ms", t->next_ms);
+	add_number(o, "created_ms", t->created_ms);
+}
+
+static void add_run(void *ctx, const struct run_row *t)
+{
+	cJSON *o = cJSON_CreateObject();
+
+	cJSON_AddItemToArray(ctx, o);
+	add_number(o, "id", t->id);
+	add_number(o, "task", t->task_id);
+	add_number(o, "slot_ms", t->slot_ms);
+	cJSON_AddStringToObject(o, "state", run_state_word(t->state));
+	add_number(o, "started_ms", t->started_ms);
+	add_number(o, "ended_ms", t->ended_ms);
+	add_number(o, "input", t->input);
+	add_number(o, "output", t->output);
+	add_number(o, "cost_micro_usd", t->cost_micro);
+	cJSON_AddStringToObject(o, "text", t->text);
+	cJSON_AddStringToObject(o, "error", t->error);
+}
+
+static int put_tasks(struct export *x, struct err *e)
+{
+	_cleanup_json_ cJSON *j = cJSON_CreateObject();
+	cJSON *tasks = cJSON_AddArrayToObject(j, "tasks");
+	cJSON *runs = cJSON_AddArrayToObject(j, "runs");
+	struct store *st = x->r->store;
+
+	if (store_task_each(st, x->g.id, true, add_task, tasks, e) < 0 ||
+	    store_run_each(st, x->g.id, 0, RUNS_MAX, add_run, runs, e) < 0)
+		return -1;
+	return put_json(x, "tasks.json", j, e);
+}
+
+static void add_setting(void *ctx, const char *key, const char *value, const char *choices,
+			bool own)
+{
+	(void)choices;
+	(void)own;
+	cJSON_AddStringToObject(ctx, key, value);
+}
+
+static void add_chat(void *ctx, const struct chat_info *c)
+{
+	cJSON *o = cJSON_CreateObject();
+
+	cJSON_AddItemToArray(ctx, o);
+	cJSON_AddStringToObject(o, "channel", c->chat.channel);
+	cJSON_AddStringToObject(o, "chat", c->chat.platform_id);
+	cJSON_AddStringToObject(o, "title", c->title);
+}
+
+static int put_settings(struct export *x, struct err *e)
+{
+	_cleanup_json_ cJSON *j = cJSON_CreateObject();
+	cJSON *settings, *chats;
+
+	cJSON_AddStringToObject(j, "group", x->g.name);
+	settings = cJSON_AddObjectToObject(j, "settings");
+	chats = cJSON_AddArrayToObject(j, "chats");
+	if (settings_each(x->r, x->g.id, add_setting, settings, e) < 0 ||
+	    store_chat_each(x->r->store, x->g.id, add_chat, chats, e) < 0)
+		return -1;
+	return put_json(x, "settings.json", j, e);
+}
+
+static void add_person(void *ctx, const struct person_row *p)
+{
+	cJSON *o = cJSON_CreateObject();
+
+	cJSON_AddItemToArray(ctx, o);
+	add_number(o, "id", p->id);
+	cJSON_AddStringToObject(o, "name", p->name);
+	cJSON_AddStringToObject(o, "role", role_word(p->role));
+}
+
+static int put_people(struct export *x, struct err *e)
+{
+	_cleanup_json_ cJSON *j = cJSON_CreateObject();
+
+	if (store_person_each(x->r->store, x->g.id, add_person, cJSON_AddArrayToObject(j, "people"),
+			      e) < 0)
+		return -1;
+	return put_json(x, "people.json", j, e);
+}
+
+static void add_message(void *ctx, const struct msg_row *m)
+{
+	struct export *x = ctx;
+	struct buf *b = &x->text;
+
+	buf_putf(b, "{\"id\":%lld,\"sent_ms\":%lld,\"chat\":%lld,\"from\":\"%s\",\"sender\":",
+		 (long long)m->id, (long long)m->sent_ms, (long long)m->chat_id,
+		 m->notice	     ? "server"
+		 : m->dir == MSG_OUT ? "assistant"
+				     : "person");
+	json_put_str(b, m->sender, strlen(m->sender));
+	buf_puts(b, ",\"thread\":");
+	json_put_str(b, m->thread, strlen(m->thread));
+	buf_puts(b, ",\"text\":");
+	json_put_str(b, m->text, m->text_len);
+	buf_puts(b, "}\n");
+}
+
+static void on_step(void *ctx)
+{
+	struct export *x = ctx;
+	struct err e = ERR_INIT;
+	bool done = false;
+	int rc;
+
+	if (x->r->fatal)
+		return;
+	rc = store_group_messages(x->r->store, x->g.id, &x->at, &done, add_message, x, &e);
+	if (rc == 0 && x->text.len)
+		rc = write_all(x->fd, x->text.p, x->text.len, &e);
+	buf_reset(&x->text);
+	if (rc == 0 && !done) {
+		timer_start(x->step, STEP_MS, 0);
+		return;
+	}
+	if (rc == 0)
+		rc = pack(x, &e);
+	if (rc < 0)
+		over(x, 0, &e);
+}
+
+/* --- the beginning ------------------------------------------------------------------------ */
+
+static struct export *export_new(struct router *r, const struct group_row *g)
+{
+	struct export *x = xcalloc(1, sizeof(*x));
+	time_t now = (time_t)(clock_wall(r->o.clk) / 1000);
+	char unique[37], date[24] = "";
+	struct tm tm;
+
+	x->r = r;
+	x->g = *g;
+	x->fd = -1;
+	str_uuid4(unique);
+	gmtime_r(&now, &tm);
+	if (!strftime(date, sizeof(date), "%Y-%m-%d-%H%M%SZ", &tm))
+		str_copy(date, sizeof(date), unique);
+	x->folder = xasprintf("%s/exports", r->o.cfg->home);
+	x->work = xasprintf("%s/.work-%s", x->folder, unique);
+	x->part = xasprintf("%s/.part-%s", x->folder, unique);
+	x->path = xasprintf("%s/%s-%s.tar.gz", x->folder, g->name, date);
+	x->step = timer_new(r->loop, "export", on_step, x);
+	x->limit = timer_new(r->loop, "export limit", on_limit, x);
+	r->exporting = x;
+	return x;
+}
+
+/* tar writes into a file that is ours alone from the start. */
+static int make_files(struct export *x, struct err *e)
+{
+	int part;
+
+	if (mkdir(x->folder, 0700) < 0 && errno != EEXIST)
+		return err_sys(e, errno, "cannot make %s", x->folder);
+	if (mkdir(x->work, 0700) < 0)
+		return err_sys(e, errno, "cannot make %s", x->work);
+	part = open(x->part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (part < 0)
+		return err_sys(e, errno, "cannot write %s", x->part);
+	close(part);
+	x->fd = open_part(x, "messages.jsonl", e);
+	if (x->fd < 0)
+		return -1;
+	return put_tasks(x, e) < 0 || put_settings(x, e) < 0 || put_people(x, e) < 0 ? -1 : 0;
+}
+
+int export_start(struct router *r, const struct group_row *g, exported_fn *fn, void *ctx,
+		 struct err *e)
+{
+	struct export *x;
+
+	if (r->exporting)
+		return err_set(e, E_LIMIT,
+			       "the group %s is being exported; try again when it is done",
+			       r->exporting->g.name);
+	x = export_new(r, g);
+	if (make_files(x, e) < 0) {
+		export_free(x);
+		return -1;
+	}
+	x->fn = fn;
+	x->ctx = ctx;
+	timer_start(x->step, STEP_MS, 0);
+	return 0;
+}
+
+void export_forget(struct router *r, const void *ctx)
+{
+	if (r->exporting && r->exporting->ctx == ctx)
+		r->exporting->fn = NULL;
+}
+
+void export_close(struct router *r)
+{
+	if (r->exporting)
+		export_free(r->exporting);
+}
