@@ -132,10 +132,25 @@ static void add_form(void *ctx, const struct command_form *f)
 	cJSON_AddItemToArray(ctx, j);
 }
 
-cJSON *command_help_json(void)
+static void add_tool(void *ctx, const char *name, const char *title, const struct rule *rule)
 {
 	cJSON *j = cJSON_CreateObject();
 
+	cJSON_AddStringToObject(j, "name", name);
+	cJSON_AddStringToObject(j, "title", title);
+	cJSON_AddStringToObject(j, "least", role_word(rule->least));
+	cJSON_AddBoolToObject(j, "main_only", rule->main_only);
+	cJSON_AddItemToArray(ctx, j);
+}
+
+cJSON *command_help_json(void)
+{
+	cJSON *j = cJSON_CreateObject(), *tools;
+
 	command_each(add_form, cJSON_AddArrayToObject(j, "commands"));
+	tools = cJSON_AddArrayToObject(j, "tools");
+	router_each_tool(add_tool, tools);
+	for (const struct command_tool *t = command_router.tools; t->name; t++)
+		add_tool(tools, t->name, t->line, &(struct rule){t->least, true});
 	return j;
 }
