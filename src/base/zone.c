@@ -93,7 +93,10 @@ static int unknown(const char *name, struct err *e)
 		*p = *p == ' ' ? '_' : *p;
 	names_of(text, names);
 	for (size_t i = 0; names[i] && !hit; i++)
-		if (!strcasecmp(names[i], meant) || !strcasecmp(last_part(names[i]), meant))
+		if (!strcasecmp(names[i], meant))
+			hit = names[i];
+	for (size_t i = 0; names[i] && !hit; i++)
+		if (!strcasecmp(last_part(names[i]), meant))
 			hit = names[i];
 	if (!hit)
 		hit = str_nearest(meant, names);

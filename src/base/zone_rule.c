@@ -137,11 +137,11 @@ int32_t zone_rule_offset(const struct zone_rule *r, int64_t utc_s, const char **
 	int64_t year = civil_of(civil_day_of(utc_s)).year, latest = INT64_MIN;
 	bool dst = false;
 
-	/* A change may be some days off its year's ends (hours up to 167). */
+	/* A change may be some days off its year's ends (hours up to 167). Saving that lasts all the year ends when it begins again. */
 	for (int64_t y = year - 1; r->dst && y <= year + 1; y++) {
 		int64_t on = change(&r->to_dst, y, r->std_s), off = change(&r->to_std, y, r->dst_s);
 
-		if (on <= utc_s && on > latest) {
+		if (on <= utc_s && on >= latest) {
 			latest = on;
 			dst = true;
 		}
