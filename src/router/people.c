@@ -127,7 +127,7 @@ int people_judge(struct router *r, const struct place *p, struct standing *out, 
 	*out = (struct standing){.verdict = VERDICT_TAKE};
 	if (p->sender_id && store_sender_get(r->store, p->sender_id, copy_sender, &k, e) < 0)
 		return -1;
-	if (!p->sender_id || k.console) {
+	if (k.console || (!p->sender_id && !p->unseen)) {
 		out->role = ROLE_OWNER;
 		str_copy(out->who, sizeof(out->who), "the operator");
 		say(why, "The operator, at this machine: may do everything.");
@@ -135,7 +135,10 @@ int people_judge(struct router *r, const struct place *p, struct standing *out, 
 	}
 	if (p->group)
 		say(why, "The chat belongs to the group %s.", p->group->name);
-	name_of(&k, out->who);
+	if (p->unseen)
+		str_one_line(out->who, sizeof(out->who), p->unseen);
+	else
+		name_of(&k, out->who);
 	out->person_id = k.person_id;
 	if (find_role(r, p, out, why, e) < 0)
 		return -1;

@@ -22,6 +22,7 @@ struct place {
 	const struct chat_row *chat;   /* NULL: none, as for an agent */
 	const struct group_row *group; /* NULL: the chat belongs to none */
 	int64_t sender_id;	       /* 0 = the operator */
+	const char *unseen; /* with sender 0: "telegram:5", who has never written; else NULL */
 };
 struct standing {
 	enum verdict verdict;

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * `chela approvals`, `approve`, `deny`: what strangers ask for, and the decisions; and `chela claim`, the code that makes the first owner. Agents
+ * can list, never decide.
+ */
+#include "store/approvals.h"
+#include <string.h>
+#include <time.h>
+#include "admin/command.h"
+#include "base/json.h"
+#include "base/str.h"
+#include "router/approve.h"
+#include "router/claim.h"
+
+#define LIST_MAX 100
+
+struct listing {
+	struct reply *r;
+	int64_t n;
+};
+
+/* The members of what is approved, on one line. */
+static void put_member(struct buf *out, const cJSON *payload, const char *key)
+{
+	const char *value = json_peek_str(payload, key);
+	char line[120];
+
+	buf_puts(out, str_one_line(line, sizeof(line), value ? value : ""));
+}
+
+static void put_ids(struct buf *out, const cJSON *payload)
+{
+	const cJSON *id;
+	char line[120];
+
+	cJSON_ArrayForEach(id, json_find(payload, "ids"))
+	{
+		const char *text = cJSON_GetStringValue(id);
+
+		buf_putf(out, "%s%s", id->prev && id->prev->next ? ", " : "",
+			 str_one_line(line, sizeof(line), text ? text : ""));
+	}
+}
+
+static void list_one(void *ctx, const struct approval_row *a)
+{
+	struct listing *l = ctx;
+	_cleanup_(buf_free) struct buf line = {0};
+	struct err e = ERR_INIT;
+	_cleanup_json_ cJSON *p = json_parse(a->payload, strlen(a->payload), JSON_MAX_DEFAULT, &e);
+	time_t t = (time_t)(a->asked_ms / 1000);
+	char when[32];
+	struct tm tm;
+
+	l->n++;
+	gmtime_r(&t, &tm);
+	strftime(when, sizeof(when), "%Y-%m-%d %H:%MZ", &tm);
+	buf_putf(&line, "%lld  %s  %s  ", (long long)a->id, when, approval_state_word(a->state));
+	put_member(&line, p, "name");
+	buf_puts(&line, " (");
+	put_ids(&line, p);
+	buf_puts(&line, a->kind == APPROVAL_CHAT ? ") with the chat " : ") in ");
+	put_member(&line, p, "chat");
+	buf_puts(&line, ": ");
+	put_member(&line, p, "role");
+	buf_puts(&line, a->kind == APPROVAL_CHAT ? " of a new group " : " of ");
+	put_member(&line, p, "group");
+	buf_putf(&line, ", %lld held, check %.16s", (long long)a->held, a->hash);
+	if (a->decided_by[0])
+		buf_putf(&line, ", by %s", a->decided_by);
+	reply_line(l->r, "%s", line.p);
+}
+
+static void list(struct command *c)
+{
+	bool all = c->argc == 1 && streq(c->argv[0], "all");
+	struct listing l = {.r = c->r};
+	struct err e = ERR_INIT;
+
+	if (c->argc == 1 && !all) {
+		reply_usage(c->r);
+		return;
+	}
+	if (store_approval_each(c->o->store, all, LIST_MAX, list_one, &l, &e) < 0) {
+		reply_fail(c->r, &e);
+		return;
+	}
+	if (!l.n)
+		reply_line(c->r, "Nobody asks to be let in.");
+	else if (!all)
+		reply_line(c->r, "Decide: %sapprove ID [GROUP|ROLE], or %sdeny ID.", c->lead,
+			   c->lead);
+	reply_end(c->r, 0);
+}
+
+/* Otherwise the command has failed. */
+static bool read_id(const struct command *c, int64_t *id)
+{
+	struct err e = ERR_INIT;
+
+	if (str_to_i64(c->argv[0], 1, INT64_MAX, id, &e) == 0)
+		return true;
+	err_set(&e, E_INVAL, "\"%.40s\" is no number of an approval; %sapprovals lists them",
+		c->argv[0], c->lead);
+	reply_fail(c->r, &e);
+	return false;
+}
+
+static void decide(struct command *c, bool yes)
+{
+	_cleanup_(buf_free) struct buf said = {0};
+	struct err e = ERR_INIT;
+	int64_t id;
+	int rc;
+
+	if (!read_id(c, &id))
+		return;
+	rc = yes ? approval_grant(c->o->router, id, c->argc > 1 ? c->argv[1] : "", c->by, &said, &e)
+		 : approval_deny(c->o->router, id, c->by, &said, &e);
+	if (rc == 0)
+		reply_line(c->r, "%s", said.p);
+	reply_done(c->r, rc, &e);
+}
+
+static void approve(struct command *c)
+{
+	decide(c, true);
+}
+
+static void deny(struct command *c)
+{
+	decide(c, false);
+}
+
+static void claim(struct command *c)
+{
+	struct err e = ERR_INIT;
+	const char *code;
+
+	if (claim_code(c->o->router, &code, &e) < 0) {
+		reply_fail(c->r, &e);
+		return;
+	}
+	if (code)
+		reply_line(c->r,
+			   "No chat is main yet. To make one yours, write to the assistant there: "
+			   "/claim %s",
+			   code);
+	else
+		reply_line(c->r, "Main has a chat already; %sgroups show main names it.", c->lead);
+	reply_end(c->r, 0);
+}
+
+const struct command_form commands_approvals[] = {
+	{
+		.name = "approvals list",
+		.args = "[all]",
+		.help = "who asks to be let in; all: also what was decided",
+		.where = CMD_CLI | CMD_MAIN | CMD_AGENT,
+		.least = ROLE_ADMIN,
+		.max = 1,
+		.run = list,
+	},
+	{
+		.name = "approve",
+		.args = "ID [GROUP|ROLE]",
+		.help = "let in what asks: a chat into a group, a person with a role",
+		.where = CMD_CLI | CMD_MAIN,
+		.least = ROLE_ADMIN,
+		.min = 1,
+		.max = 2,
+		.run = approve,
+	},
+	{
+		.name = "deny",
+		.args = "ID",
+		.help = "keep out what asks: the person is blocked, the chat not asked for again",
+		.where = CMD_CLI | CMD_MAIN,
+		.least = ROLE_ADMIN,
+		.min = 1,
+		.max = 1,
+		.run = deny,
+	},
+	{
+		.name = "claim",
+		.args = "",
+		.help = "the code that makes a chat main and its writer the owner, while main has none",
+		.where = CMD_CLI,
+		.least = ROLE_OWNER,
+		.run = claim,
+	},
+	{0},
+};

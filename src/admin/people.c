@@ -1,0 +1,360 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * `chela people`: who is known, with which role, and why somebody may or may not. Nobody gives more than the own role, nor changes somebody above;
+ * the last owner stays.
+ */
+#include <string.h>
+#include <time.h>
+#include "admin/people.h"
+#include "base/str.h"
+#include "router/gate.h"
+
+#define STRANGERS_MAX 50
+#define IDS_MAX	      20
+
+/* --- words for people --------------------------------------------------------------------- */
+
+static void put_id(void *ctx, const struct sender_row *s)
+{
+	struct buf *b = ctx;
+	char id[160], alt[160];
+
+	str_one_line(id, sizeof(id), s->platform_id);
+	str_one_line(alt, sizeof(alt), s->alt);
+	buf_putf(b, "%s%s:%s%s%s%s", b->len ? ", " : "", s->channel, id, alt[0] ? " (also " : "",
+		 alt, alt[0] ? ")" : "");
+}
+
+struct note {
+	int64_t id;
+	enum role role, everywhere;
+	char name[120];
+};
+static void note_person(void *ctx, const struct person_row *p)
+{
+	struct note *n = ctx;
+
+	n->id = p->id;
+	n->role = p->role;
+	n->everywhere = p->everywhere;
+	str_one_line(n->name, sizeof(n->name), p->name);
+}
+
+/* --- list, show, strangers ---------------------------------------------------------------- */
+
+struct listing {
+	struct command *c;
+	int64_t n;
+	bool group;
+	struct err e;
+	int rc;
+};
+
+static void list_one(void *ctx, const struct person_row *p)
+{
+	struct listing *l = ctx;
+	_cleanup_(buf_free) struct buf ids = {0};
+	char name[120];
+
+	if (store_sender_each(l->c->o->store, p->id, IDS_MAX, put_id, &ids, &l->e) < 0)
+		l->rc = -1;
+	l->n++;
+	str_one_line(name, sizeof(name), p->name);
+	if (l->group)
+		reply_line(l->c->r, "%lld  %s  %s%s%s  %s", (long long)p->id, name,
+			   role_word(p->role), p->everywhere ? ", everywhere " : "",
+			   p->everywhere ? role_word(p->everywhere) : "", ids.p ? ids.p : "-");
+	else
+		reply_line(l->c->r, "%lld  %s  everywhere %s  %s", (long long)p->id, name,
+			   role_word(p->everywhere), ids.p ? ids.p : "-");
+}
+
+static void list(struct command *c)
+{
+	struct listing l = {.c = c, .e = ERR_INIT};
+	struct group_row g = {0};
+	bool all = c->argc == 0 && c->where != CMD_GROUP;
+
+	l.group = !all;
+	if ((!all && command_group(c, c->argc ? c->argv[0] : NULL, &g, &l.e) < 0) ||
+	    store_person_each(c->o->store, g.id, list_one, &l, &l.e) < 0 || l.rc < 0) {
+		reply_fail(c->r, &l.e);
+		return;
+	}
+	if (!l.n)
+		reply_line(c->r, all ? "Nobody has a role yet." : "Nobody has a role there yet.");
+	else if (all)
+		reply_line(c->r, "Roles in groups: %speople show PERSON, %speople list GROUP.",
+			   c->lead, c->lead);
+	reply_end(c->r, 0);
+}
+
+static void list_stranger(void *ctx, const struct sender_row *s)
+{
+	struct listing *l = ctx;
+	time_t t = (time_t)(s->seen_ms / 1000);
+	char name[120], when[32], id[160];
+	struct tm tm;
+
+	l->n++;
+	gmtime_r(&t, &tm);
+	strftime(when, sizeof(when), "%Y-%m-%d %H:%MZ", &tm);
+	str_one_line(name, sizeof(name), s->name);
+	str_one_line(id, sizeof(id), s->platform_id);
+	reply_line(l->c->r, "%s:%s  \"%s\"  %lld refused, last %s", s->channel, id, name,
+		   (long long)s->refused, when);
+}
+
+static void strangers(struct command *c)
+{
+	struct listing l = {.c = c};
+	struct err e = ERR_INIT;
+
+	if (gate_count(c->o->router, &e) < 0 ||
+	    store_sender_each(c->o->store, 0, STRANGERS_MAX, list_stranger, &l, &e) < 0) {
+		reply_fail(c->r, &e);
+		return;
+	}
+	if (!l.n)
+		reply_line(c->r, "No stranger was refused in a group.");
+	else
+		reply_line(c->r,
+			   "Let one in: %speople role CHANNEL:ID guest GROUP. Chats that belong to "
+			   "no group: %schats.",
+			   c->lead, c->lead);
+	reply_end(c->r, 0);
+}
+
+static void show_role(void *ctx, int64_t group_id, const char *group, enum role role,
+		      const char *by)
+{
+	char who[120];
+
+	str_one_line(who, sizeof(who), by);
+	reply_line(ctx, "  %s: %s, by %s", group_id ? group : "everywhere", role_word(role), who);
+}
+
+static void show(struct command *c)
+{
+	_cleanup_(buf_free) struct buf ids = {0};
+	struct err e = ERR_INIT;
+	struct note n;
+	int64_t id;
+
+	if (people_find_person(c, c->argv[0], false, &id, &e) < 0 ||
+	    store_person_get(c->o->store, id, note_person, &n, &e) < 0 ||
+	    store_sender_each(c->o->store, id, IDS_MAX, put_id, &ids, &e) < 0) {
+		reply_fail(c->r, &e);
+		return;
+	}
+	reply_line(c->r, "%lld  %s: %s", (long long)id, n.name, ids.p ? ids.p : "no identity");
+	reply_done(c->r, store_role_each(c->o->store, id, show_role, c->r, &e), &e);
+}
+
+/* --- role, join, forget ------------------------------------------------------------------- */
+
+static void greatest(void *ctx, int64_t group_id, const char *group, enum role role, const char *by)
+{
+	enum role *most = ctx;
+
+	(void)group_id;
+	(void)group;
+	(void)by;
+	if (role > *most)
+		*most = role;
+}
+
+/* group 0: whatever the person is anywhere. */
+static int check_above(const struct command *c, int64_t person, int64_t group, struct err *e)
+{
+	enum role most = ROLE_NONE;
+
+	if (group ? store_role_in(c->o->store, person, group, &most, e) < 0
+		  : store_role_each(c->o->store, person, greatest, &most, e) < 0)
+		return -1;
+	if (most > c->by->role)
+		return err_set(e, E_PERM, "that person is %s: above you", role_word(most));
+	return 0;
+}
+
+/* Without this person nobody could command from a chat. */
+static int is_last_owner(const struct command *c, int64_t person, bool *yes, struct err *e)
+{
+	struct store *st = c->o->store;
+	enum role here, everywhere;
+	struct group_row g;
+	int64_t n;
+
+	if (store_owners(st, &n, e) < 0 || store_group_get(st, "main", &g, e) < 0 ||
+	    store_role_row(st, person, 0, &everywhere, e) < 0 ||
+	    store_role_row(st, person, g.id, &here, e) < 0)
+		return -1;
+	*yes = n == 1 && (here == ROLE_OWNER || everywhere == ROLE_OWNER);
+	return 0;
+}
+
+static int keep_owner(const struct command *c, int64_t person, struct err *e)
+{
+	bool last;
+
+	if (is_last_owner(c, person, &last, e) < 0)
+		return -1;
+	return last ? err_set(e, E_PERM, "that is the last owner: make another one first") : 0;
+}
+
+static int set_role(const struct command *c, int64_t person, const struct group_row *g,
+		    enum role role, struct err *e)
+{
+	int64_t group = g->id;
+
+	if (role > c->by->role)
+		return err_set(e, E_PERM, "you are %s here: that is the most that you can give",
+			       role_word(c->by->role));
+	if (check_above(c, person, group, e) < 0)
+		return -1;
+	if (role < ROLE_OWNER && (!group || g->is_main) && keep_owner(c, person, e) < 0)
+		return -1;
+	return store_role_set(c->o->store, person, group, role, c->by->who, e);
+}
+
+/* The group that is named; in main and on the command line none means everywhere. */
+static int read_scope(const struct command *c, struct group_row *g, struct err *e)
+{
+	const char *word = c->argc > 2 ? c->argv[2] : NULL;
+
+	*g = (struct group_row){0};
+	if (c->where != CMD_GROUP && (!word || streq(word, "everywhere")))
+		return 0;
+	return command_group(c, word, g, e);
+}
+
+static void role(struct command *c)
+{
+	int role = role_of_word(c->argv[1]);
+	struct err e = ERR_INIT;
+	struct group_row g;
+	struct note n;
+	int64_t id;
+
+	if (role < ROLE_BLOCKED) {
+		err_set(&e, E_INVAL,
+			"\"%.40s\" is no role: use owner, admin, member, guest, none or blocked",
+			c->argv[1]);
+		reply_fail(c->r, &e);
+		return;
+	}
+	if (read_scope(c, &g, &e) < 0 || people_find_person(c, c->argv[0], true, &id, &e) < 0 ||
+	    set_role(c, id, &g, (enum role)role, &e) < 0 ||
+	    store_person_get(c->o->store, id, note_person, &n, &e) < 0) {
+		reply_fail(c->r, &e);
+		return;
+	}
+	reply_line(c->r, "%s (person %lld) is %s %s%s from now on.", n.name, (long long)id,
+		   role_word((enum role)role), g.id ? "in " : "everywhere", g.name);
+	reply_end(c->r, 0);
+}
+
+static void join(struct command *c)
+{
+	struct store *st = c->o->store;
+	struct err e = ERR_INIT;
+	int64_t id, sender, other = 0;
+	char channel[32];
+	const char *pid;
+
+	if (!people_split_id(c->argv[1], channel, &pid)) {
+		err_set(&e, E_INVAL, "\"%.60s\" is no CHANNEL:ID of a person", c->argv[1]);
+		reply_fail(c->r, &e);
+		return;
+	}
+	if (people_find_person(c, c->argv[0], false, &id, &e) < 0 ||
+	    check_above(c, id, 0, &e) < 0 || store_sender_find(st, channel, pid, &sender, &e) < 0 ||
+	    store_person_of(st, sender, &other, &e) < 0 ||
+	    (other && other != id &&
+	     (check_above(c, other, 0, &e) < 0 || keep_owner(c, other, &e) < 0)) ||
+	    store_person_join(st, id, sender, &e) < 0) {
+		reply_fail(c->r, &e);
+		return;
+	}
+	reply_line(c->r, "%.100s is person %lld from now on.", c->argv[1], (long long)id);
+	reply_end(c->r, 0);
+}
+
+static void forget(struct command *c)
+{
+	struct err e = ERR_INIT;
+	struct note n;
+	int64_t id;
+
+	if (people_find_person(c, c->argv[0], false, &id, &e) < 0 ||
+	    store_person_get(c->o->store, id, note_person, &n, &e) < 0 ||
+	    check_above(c, id, 0, &e) < 0 || keep_owner(c, id, &e) < 0 ||
+	    store_person_forget(c->o->store, id, &e) < 0) {
+		reply_fail(c->r, &e);
+		return;
+	}
+	reply_line(c->r,
+		   "%s (person %lld) is forgotten: a stranger again, also where blocked. What was "
+		   "said stays in the history.",
+		   n.name, (long long)id);
+	reply_end(c->r, 0);
+}
+
+#define MAIN_READS (CMD_CLI | CMD_MAIN | CMD_AGENT)
+
+const struct command_form commands_people[] = {
+	{.name = "people list",
+	 .args = "[GROUP]",
+	 .help = "who has a role, in the group or everywhere",
+	 .where = MAIN_READS | CMD_GROUP,
+	 .least = ROLE_ADMIN,
+	 .max = 1,
+	 .run = list},
+	{.name = "people strangers",
+	 .args = "",
+	 .help = "who has no role and was refused in a group, newest first",
+	 .where = MAIN_READS,
+	 .least = ROLE_ADMIN,
+	 .run = strangers},
+	{.name = "people show",
+	 .args = "PERSON",
+	 .help = "a person's identities and roles; PERSON: number, name or CHANNEL:ID",
+	 .where = MAIN_READS,
+	 .least = ROLE_ADMIN,
+	 .min = 1,
+	 .max = 1,
+	 .run = show},
+	{.name = "people role",
+	 .args = "PERSON ROLE [GROUP]",
+	 .help = "give a role: owner, admin, member, guest, none or blocked",
+	 .where = CMD_CLI | CMD_MAIN | CMD_GROUP,
+	 .least = ROLE_ADMIN,
+	 .min = 2,
+	 .max = 3,
+	 .run = role},
+	{.name = "people join",
+	 .args = "PERSON CHANNEL:ID",
+	 .help = "this identity is that person too",
+	 .where = CMD_CLI | CMD_MAIN,
+	 .least = ROLE_ADMIN,
+	 .min = 2,
+	 .max = 2,
+	 .run = join},
+	{.name = "people forget",
+	 .args = "PERSON",
+	 .help = "take a person out, with all roles",
+	 .where = CMD_CLI | CMD_MAIN,
+	 .least = ROLE_ADMIN,
+	 .min = 1,
+	 .max = 1,
+	 .run = forget},
+	{.name = "people why",
+	 .args = "CHANNEL:CHAT PERSON",
+	 .help = "why somebody is listened to in a chat, or is not, step by step",
+	 .where = MAIN_READS,
+	 .least = ROLE_ADMIN,
+	 .min = 2,
+	 .max = 2,
+	 .run = people_why},
+	{0},
+};
