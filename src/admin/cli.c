@@ -43,7 +43,7 @@ int cli_config(const struct cli *c, bool make_home, struct config *cfg, struct e
 	if (!make_home && check_home(c->home, e) < 0)
 		return -1;
 	if (config_load(cfg, c->home, c->config, e) < 0 || channels_check(cfg, e) < 0 ||
-	    files_settings_load(cfg, &files, e) < 0)
+	    settings_check(cfg, e) < 0 || files_settings_load(cfg, &files, e) < 0)
 		return -1;
 	files_settings_free(&files);
 	if (!url || !url[0])

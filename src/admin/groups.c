@@ -7,6 +7,7 @@
 #include <time.h>
 #include "admin/command.h"
 #include "base/str.h"
+#include "router/groups.h"
 #include "router/settings.h"
 
 static void when(int64_t ms, char out[24])
@@ -185,15 +186,17 @@ static int add(const struct control_opts *o, const char *name, const char *word,
 	char channel[32];
 	const char *id;
 	struct group_row g;
+	bool made;
 
 	/* Before the group is made: a wrong word changes nothing. */
 	if (word && read_chat(word, channel, &id, e) < 0)
 		return -1;
-	if (store_group_ensure(o->store, name, false, &g, e) < 0)
+	if (group_make(o->router, name, &g, &made, e) < 0)
 		return -1;
 	if (word)
 		return link_chat(o, &g, word, r, e);
-	reply_line(r, "There is a group %s. Talk to it with: chela chat %s", g.name, g.name);
+	reply_line(r, "There is %s group %s. Talk to it with: chela chat %s", made ? "a new" : "a",
+		   g.name, g.name);
 	return 0;
 }
 
@@ -219,31 +222,42 @@ static int unlink_chat(const struct control_opts *o, const char *word, struct re
 static void show_setting(void *ctx, const char *key, const char *value, const char *choices,
 			 bool own)
 {
-	(void)own;
-	reply_line(ctx, "  %-9s %-8s (%s)", key, value, choices);
+	reply_line(ctx, "  %-13s %-8s %s(%s)", key, value, own ? "" : "by default ", choices);
 }
 
-static int show(const struct control_opts *o, const char *name, struct reply *r, struct err *e)
+static int show(const struct command *c, struct err *e)
 {
-	struct listing l = {.r = r};
+	struct listing l = {.r = c->r};
 	struct group_row g;
 
-	if (store_group_get(o->store, name, &g, e) < 0)
+	if (command_group(c, c->argc ? c->argv[0] : NULL, &g, e) < 0)
 		return -1;
-	reply_line(r, "%s%s", g.name, g.is_main ? " (main)" : "");
-	if (settings_each(o->router, g.id, show_setting, r, e) < 0)
+	reply_line(c->r, "%s%s%s", g.name, g.is_main ? " (main)" : "",
+		   g.paused ? ", paused: its tasks do not run" : "");
+	if (settings_each(c->o->router, g.id, show_setting, c->r, e) < 0)
 		return -1;
-	return store_chat_each(o->store, g.id, list_chat, &l, e);
+	return store_chat_each(c->o->store, g.id, list_chat, &l, e);
 }
 
-static int set(const struct control_opts *o, char **argv, struct reply *r, struct err *e)
+/* What the agent was told when it was started. */
+static bool needs_sandbox(const char *key)
 {
+	return streq(key, "model") || streq(key, "sessions");
+}
+
+static int set(const struct command *c, struct err *e)
+{
+	struct router *r = c->o->router;
+	enum refresh f = REFRESH_NONE;
 	struct group_row g;
 
-	if (store_group_get(o->store, argv[0], &g, e) < 0 ||
-	    settings_set(o->router, g.id, argv[1], argv[2], e) < 0)
+	if (command_group(c, c->argv[0], &g, e) < 0 ||
+	    settings_set(r, g.id, c->argv[1], c->argv[2], e) < 0)
 		return -1;
-	reply_line(r, "%s: %s is %s from now on.", g.name, argv[1], argv[2]);
+	if (needs_sandbox(c->argv[1]))
+		f = group_refresh(r, g.id);
+	reply_line(c->r, "%s: %s is %s %s.", g.name, c->argv[1], c->argv[2],
+		   f == REFRESH_LATER ? refresh_words(f) : "from now on");
 	return 0;
 }
 
@@ -266,7 +280,7 @@ static void run_add(struct command *c)
 static void run_show(struct command *c)
 {
 	struct err e = ERR_INIT;
-	int rc = show(c->o, c->argv[0], c->r, &e);
+	int rc = show(c, &e);
 
 	reply_done(c->r, rc, &e);
 }
@@ -274,7 +288,7 @@ static void run_show(struct command *c)
 static void run_set(struct command *c)
 {
 	struct err e = ERR_INIT;
-	int rc = set(c->o, c->argv, c->r, &e);
+	int rc = set(c, &e);
 
 	reply_done(c->r, rc, &e);
 }
@@ -296,10 +310,10 @@ const struct command_form commands_groups[] = {
 	 .run = run_list},
 	{"groups add", "NAME [CHANNEL:CHAT]", "make a group; this chat belongs to it from now on",
 	 HERE, ROLE_ADMIN, .min = 1, .max = 2, .run = run_add},
-	{"groups show", "NAME", "its chats and settings", HERE | CMD_AGENT, ROLE_MEMBER, .min = 1,
-	 .max = 1, .run = run_show},
-	{"groups set", "NAME KEY VALUE", "change a setting", HERE, ROLE_ADMIN, .min = 3, .max = 3,
-	 .rest = true, .run = run_set},
+	{"groups show", "[NAME]", "its chats and settings", CMD_EVERYWHERE, ROLE_MEMBER, .max = 1,
+	 .run = run_show},
+	{"groups set", "NAME KEY VALUE", "change a setting; the value default takes it away",
+	 HERE | CMD_GROUP, ROLE_ADMIN, .min = 3, .max = 3, .rest = true, .run = run_set},
 	{"groups unlink", "CHANNEL:CHAT", "this chat belongs to no group any more", HERE,
 	 ROLE_ADMIN, .min = 1, .max = 1, .run = run_unlink},
 	{0},

@@ -129,15 +129,20 @@ bool compact_result(struct session *s, const struct agent_event *ev)
 	return true;
 }
 
-void compact_abort(struct session *s, const char *why)
+void compact_fail(struct session *s, const char *why)
 {
 	char text[240];
 
-	/* One that has not begun is tried with the next sandbox, unless there is trouble. */
-	if (!s->compact || (!s->compact->running && !s->failures))
+	if (!s->compact)
 		return;
 	snprintf(text, sizeof(text), "Not compacted: %.200s", why);
 	over(s, false, text);
+}
+
+void compact_abort(struct session *s, const char *why)
+{
+	if (s->compact && (s->compact->running || s->failures))
+		compact_fail(s, why);
 }
 
 void compact_free(struct session *s)

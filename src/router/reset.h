@@ -51,8 +51,10 @@ bool compact_runs(const struct session *s);
 void compact_seen(struct session *s, const struct agent_event *ev);
 /* True: this result was the compaction's. */
 bool compact_result(struct session *s, const struct agent_event *ev);
-/* The sandbox is gone or could not be had. */
+/* The sandbox is gone: what runs has failed; what has not begun waits for the next one, unless there is trouble. */
 void compact_abort(struct session *s, const char *why);
+/* What is asked for or runs, if anything, has failed. */
+void compact_fail(struct session *s, const char *why);
 void compact_free(struct session *s);
 
 #endif

@@ -6,6 +6,7 @@
 #include <string.h>
 #include "base/log.h"
 #include "base/str.h"
+#include "router/reset.h"
 #include "router/schedule.h"
 
 /* --- the agent's stream ------------------------------------------------------------------- */
@@ -169,6 +170,7 @@ static void on_failed(void *ctx, uint64_t id, const struct err *why)
 	timer_stop(s->retry);
 	log_warn("session", "no sandbox", "group=%s why=\"%s\"", s->group.name, why->msg);
 	str_copy(s->why, sizeof(s->why), why->msg);
+	compact_fail(s, why->msg);
 	session_set_state(s, SESSION_IDLE);
 	if (may_pass(why->code)) {
 		s->failures += s->failures < 2 ? 2 : 1;
