@@ -7,25 +7,24 @@
 #include "admin/command.h"
 #include "base/str.h"
 #include "router/export.h"
-#include "router/inbox.h"
-#include "router/reset.h"
+#include "router/memory.h"
+#include "router/settings.h"
 
 /* The conversation that a command means: of the chat and thread in which it is said, when that is the group's; else all of the group's. */
-struct place {
+struct talk {
 	struct group_row g;
 	char buf[65];
 	const char *key; /* NULL = all */
 	int64_t chat_id;
 };
 
-static int find_place(const struct command *c, const char *word, struct place *p, struct err *e)
+static int find_place(const struct command *c, const char *word, struct talk *p, struct err *e)
 {
-	*p = (struct place){.key = NULL};
+	*p = (struct talk){.key = NULL};
 	if (command_group(c, word, &p->g, e) < 0)
 		return -1;
 	if (c->here && c->chat_id && c->here->id == p->g.id) {
-		inbox_session_key(settings_get(c->o->router, p->g.id), c->chat_id, c->thread,
-				  p->buf);
+		session_key_of(c->o->router, p->g.id, c->chat_id, c->thread, p->buf);
 		p->key = p->buf;
 		p->chat_id = c->chat_id;
 	}
@@ -37,7 +36,7 @@ static int find_place(const struct command *c, const char *word, struct place *p
 static int renew(struct command *c, struct err *e)
 {
 	struct renewed n;
-	struct place p;
+	struct talk p;
 
 	if (find_place(c, c->argc ? c->argv[0] : NULL, &p, e) < 0 ||
 	    session_renew(c->o->router, &p.g, p.key, p.chat_id, &n, e) < 0)
@@ -95,7 +94,7 @@ static void run_compact(struct command *c)
 {
 	struct later *l = xcalloc(1, sizeof(*l));
 	struct err e = ERR_INIT;
-	struct place p;
+	struct talk p;
 
 	*l = (struct later){c->o->router, c->r};
 	if (find_place(c, c->argc ? c->argv[0] : NULL, &p, &e) < 0 ||

@@ -6,8 +6,7 @@
 #ifndef CHELA_ROUTER_ARCHIVE_H
 #define CHELA_ROUTER_ARCHIVE_H
 #include "router/impl.h"
-
-#define ARCHIVE_NAME 64 /* bytes of "conversations/2026-11-21-2130-99.md" */
+#include "router/memory.h"
 
 /* Begins to write in steps; name is what the file is called in the group's folder, "" when nothing was said since. One that is being written already is named
  * again. An error is for the log: nothing is lost by it, for the history has it all. */

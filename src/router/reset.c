@@ -10,9 +10,16 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "router/inbox.h"
 
 /* Past some 55 MB the agent cannot resume a session any more. */
 #define TRANSCRIPT_MAX ((int64_t)40 << 20)
+
+void session_key_of(struct router *r, int64_t group_id, int64_t chat_id, const char *thread,
+		    char out[65])
+{
+	inbox_session_key(settings_get(r, group_id), chat_id, thread, out);
+}
 
 /* --- begun anew --------------------------------------------------------------------------- */
 

@@ -1,24 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * A conversation's beginning and end: what a fresh session is told (opening.c), a session that is begun anew with what is carried over (reset.c), and one
- * that the agent sums up (compact.c). Inside src/router and for the commands.
+ * that the agent sums up (compact.c). Inside src/router; what commands ask for is in memory.h.
  */
 #ifndef CHELA_ROUTER_RESET_H
 #define CHELA_ROUTER_RESET_H
 #include "router/archive.h"
-#include "router/groups.h"
+#include "router/memory.h"
 
 /* --- reset.c ------------------------------------------------------------------------------ */
 
-struct renewed {
-	enum refresh when; /* REFRESH_LATER: after the turn that runs now */
-	char archive
-		[ARCHIVE_NAME]; /* "" = nothing was said since the last one, or it comes later */
-};
-/* The next message begins a new session: the conversation is archived, its last lines and the archive's name are carried over. key NULL = all sessions of
- * the group. chat_id: where the last lines come from; 0 = the group's newest chat. */
-int session_renew(struct router *r, const struct group_row *g, const char *key, int64_t chat_id,
-		  struct renewed *out, struct err *e) must_check;
 /* turn.c: a turn is over. True: the sandbox was stopped, for a new session or for new settings. */
 bool session_leaves(struct session *s);
 /* session.c: before a session is resumed. One whose transcript has grown past what can be resumed is given up: id becomes "", and the recent
@@ -39,12 +30,6 @@ char *opening_carry(struct router *r, const struct group_row *g, int64_t chat_id
 
 /* --- compact.c ---------------------------------------------------------------------------- */
 
-/* Called once, when it is done or has failed; not after compact_forget. */
-typedef void compacted_fn(void *ctx, bool ok, const char *text);
-/* Has the agent sum up its conversation, in a turn of its own; archives before. E_INVAL when there is nothing to sum up, or it is being done already. */
-int session_compact(struct router *r, const struct group_row *g, const char *key, int64_t chat_id,
-		    const char *thread, compacted_fn *fn, void *ctx, struct err *e) must_check;
-void compact_forget(struct router *r, const void *ctx);
 /* For turn.c, handin.c and session.c. */
 int compact_hand_in(struct session *s, struct err *e) must_check;
 bool compact_runs(const struct session *s);
