@@ -134,6 +134,7 @@ $(B)/%.o: %.c Makefile
 	$(Q)$(CC) $(CPPFLAGS) $(PKG_CFLAGS) $(CHELA_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(B)/src/warden/seccomp.o: container/seccomp.json
+$(B)/src/router/skills_shipped.o: $(wildcard skills/*/SKILL.md)
 
 $(B)/chela: $(patsubst %.c,$(B)/%.o,$(wildcard src/*.c)) $(LIBS)
 	$(call say,LD,$@)

@@ -184,6 +184,7 @@ struct router {
 	struct turn_hook *hook;
 	bool fatal;
 	struct retention *retention;
+	struct skills *skills; /* read so far; skills.c */
 	/* drain.c */
 	bool draining;
 	void (*drained)(void *ctx);

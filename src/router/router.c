@@ -14,6 +14,7 @@
 #include "router/retention.h"
 #include "router/schedule.h"
 #include "router/settings.h"
+#include "router/skills.h"
 
 #define COMMIT_ROUNDS 16 /* commits in one turn of the loop before others get their turn */
 
@@ -189,6 +190,7 @@ struct router *router_new(const struct router_opts *o, struct err *e)
 	r->warden = warden_new(r->loop, o->warden_fd, &router_warden_events, r);
 	open_gateway(r);
 	inbox_init(&r->up);
+	skills_open(r);
 	if (settings_open(r, o->cfg, e) < 0 || groups_open(r, e) < 0 ||
 	    spool_open(r, e) < 0 || inbox_open(r, e) < 0 ||
 	    !(r->retention = retention_new(r, e)) || links_open(r, e) < 0 ||
@@ -244,6 +246,7 @@ void router_free(struct router *r)
 	}
 	export_close(r);
 	archive_close(r);
+	skills_close(r);
 	groups_close(r);
 	settings_free(r);
 	gateway_free(r->gateway);

@@ -10,6 +10,7 @@
 #include "router/reset.h"
 #include "router/schedule.h"
 #include "router/settings.h"
+#include "router/skills.h"
 
 #define LOG_LINES_MINUTE 500	/* a sandbox that does nothing else makes some 100 MB a day of it */
 #define DELAY_WINDOW	 600000 /* ms after which a chat is told again that we are late */
@@ -195,6 +196,10 @@ void session_start(struct session *s)
 	s->resuming = q.resume;
 	str_copy(q.group, sizeof(q.group), s->group.name);
 	str_copy(q.model, sizeof(q.model), settings_get(s->r, s->group.id)->model);
+	if (q.kind != SANDBOX_TOOL)
+		skills_of(s->r, &s->group, q.skills);
+	if (s->r->fatal)
+		return;
 	s->sandbox = warden_start(s->r->warden, &q, &e);
 	if (!s->sandbox) {
 		router_fatal(s->r, &e);

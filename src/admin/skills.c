@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Commands for skills: what there is, what it asks for, and which group has it. The rules are router/skills.h's. */
+#include "router/skills.h"
+#include <time.h>
+#include "admin/command.h"
+#include "base/str.h"
+#include "store/skills.h"
+
+struct names {
+	const char *skill; /* whose groups are collected */
+	struct buf text;
+};
+
+static void add_group(void *ctx, const struct skill_row *s)
+{
+	struct names *n = ctx;
+
+	if (streq(s->skill, n->skill))
+		buf_putf(&n->text, "%s%s", n->text.len ? ", " : "", s->group);
+}
+
+struct listing {
+	struct command *c;
+	const struct group_row *only; /* NULL = all skills */
+	int n, rc;
+	struct err *e;
+};
+
+static void list_one(void *ctx, const char *name, const struct skill *s, const struct err *why)
+{
+	struct listing *l = ctx;
+	struct names in = {.skill = name};
+
+	if (l->rc == 0)
+		l->rc = store_skill_each(l->c->o->store, l->only ? l->only->id : 0, add_group, &in,
+					 l->e);
+	if (l->rc == 0 && (!l->only || in.text.len)) {
+		l->n++;
+		if (why)
+			reply_line(l->c->r, "%-14s unusable: %s", name, why->msg);
+		else
+			reply_line(l->c->r, "%-14s %.12s  %s%s  %s", name, s->hash,
+				   in.text.len ? "in " : "in no group",
+				   in.text.len ? in.text.p : "", s->description);
+	}
+	buf_free(&in.text);
+}
+
+static void defaults_of(void *ctx, const struct group_row *g)
+{
+	struct listing *l = ctx;
+
+	if (l->rc == 0)
+		l->rc = skills_default(l->c->o->router, g, l->e);
+}
+
+static void list(struct command *c)
+{
+	struct err e = ERR_INIT;
+	struct listing l = {.c = c, .e = &e};
+	struct group_row g;
+
+	if (c->argc) {
+		l.rc = command_group(c, c->argv[0], &g, &e);
+		l.only = &g;
+	}
+	if (l.rc == 0)
+		l.rc = store_group_each(c->o->store, defaults_of, &l, &e) < 0 ? -1 : l.rc;
+	if (l.rc == 0 && skills_each(c->o->router, list_one, &l, &e) < 0)
+		l.rc = -1;
+	if (l.rc == 0 && !l.n)
+		reply_line(c->r, l.only ? "%s has no skill." : "There is no skill%s.",
+			   l.only ? g.name : "");
+	reply_done(c->r, l.rc, &e);
+}
+
+static void put_when(char out[32], int64_t ms)
+{
+	time_t t = (time_t)(ms / 1000);
+	struct tm tm;
+
+	if (!gmtime_r(&t, &tm) || !strftime(out, 32, "%Y-%m-%d %H:%MZ", &tm))
+		out[0] = '\0';
+}
+
+struct showing {
+	struct command *c;
+	const struct skill *s;
+	int n;
+};
+
+static void show_enabled(void *ctx, const struct skill_row *row)
+{
+	struct showing *v = ctx;
+	char when[32];
+
+	if (!streq(row->skill, v->s->name))
+		return;
+	put_when(when, row->at_ms);
+	reply_line(v->c->r, "in %s since %s, by %s%s", row->group, when, row->by,
+		   streq(row->hash, v->s->hash)
+			   ? ""
+			   : " (with another content; the next start takes this one)");
+	v->n++;
+}
+
+static void show_use(void *ctx, const struct skill_row *row)
+{
+	struct showing *v = ctx;
+	char when[32];
+
+	put_when(when, row->at_ms);
+	reply_line(v->c->r, "first given to %s %s: %.12s", row->group, when, row->hash);
+}
+
+static void show(struct command *c)
+{
+	struct err e = ERR_INIT;
+	struct skill s;
+	struct showing v = {.c = c, .s = &s};
+	int rc = skills_get(c->o->router, c->argv[0], &s, &e);
+
+	if (rc < 0) {
+		reply_fail(c->r, &e);
+		return;
+	}
+	reply_line(c->r, "%s: %s", s.name, s.description);
+	reply_line(c->r, "sha256 %s, %zu file%s, %zu bytes", s.hash, s.files,
+		   s.files == 1 ? "" : "s", s.bytes);
+	reply_line(c->r, "asks for: %s", s.needs[0] ? s.needs : "nothing");
+	rc = store_skill_each(c->o->store, 0, show_enabled, &v, &e);
+	if (rc == 0 && !v.n)
+		reply_line(c->r, "in no group; %sskills enable %s GROUP", c->lead, s.name);
+	if (rc == 0)
+		rc = store_skill_uses(c->o->store, s.name, show_use, &v, &e);
+	reply_done(c->r, rc, &e);
+}
+
+static void enable(struct command *c)
+{
+	struct err e = ERR_INIT;
+	struct group_row g;
+	enum refresh when;
+	int rc = command_group(c, c->argv[1], &g, &e);
+
+	if (rc == 0)
+		rc = skills_enable(c->o->router, c->argv[0], &g, c->by->who, &when, &e);
+	if (rc == 0)
+		reply_line(c->r, "%s has the skill %s, %s.", g.name, c->argv[0],
+			   refresh_words(when));
+	reply_done(c->r, rc, &e);
+}
+
+static void disable(struct command *c)
+{
+	struct err e = ERR_INIT;
+	struct group_row g;
+	enum refresh when;
+	int rc = command_group(c, c->argv[1], &g, &e);
+
+	if (rc == 0)
+		rc = skills_disable(c->o->router, c->argv[0], &g, &when, &e);
+	if (rc == 0)
+		reply_line(c->r, "%s no longer has the skill %s, %s.", g.name, c->argv[0],
+			   refresh_words(when));
+	reply_done(c->r, rc, &e);
+}
+
+/* clang-format off */
+const struct command_form commands_skills[] = {
+	{"skills list", "[GROUP]", "the skills there are, and which groups have them", CMD_CLI | CMD_MAIN | CMD_AGENT, ROLE_MEMBER, .max = 1, .run = list},
+	{"skills show", "NAME", "what a skill says, asks for, and who has had it", CMD_CLI | CMD_MAIN | CMD_AGENT, ROLE_MEMBER, .min = 1, .max = 1, .run = show},
+	{"skills enable", "NAME GROUP", "give a group a skill", CMD_CLI | CMD_MAIN, ROLE_ADMIN, .min = 2, .max = 2, .run = enable},
+	{"skills disable", "NAME GROUP", "take it away", CMD_CLI | CMD_MAIN, ROLE_ADMIN, .min = 2, .max = 2, .run = disable},
+	{0},
+};
+/* clang-format on */
