@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include "admin/backup.h"
 #include "admin/cli.h"
 #include "admin/command_impl.h"
 #include "base/log.h"
@@ -30,6 +31,10 @@ static const struct cli_command commands[] = {
 	{"status", "status [--json]", "what the server is doing", cmd_status},
 	{"doctor", "doctor", "check this machine and the configuration, each line with its fix",
 	 cmd_doctor},
+	{"backup", "backup FILE.tar.gz [--with-secrets]",
+	 "back up all of the state, while the server runs", cmd_backup},
+	{"restore", "restore FILE.tar.gz",
+	 "bring a backup back; the server must not run, and the old state is kept", cmd_restore},
 	{"version", "version", "print the version", cmd_version},
 	{"help", "help [--json] [COMMAND]", "print this list, or more about a command", cmd_help},
 };

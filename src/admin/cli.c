@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Words of the command line; see cli.h. */
 #include "admin/cli.h"
+#include "admin/serve_settings.h"
 #include <stdio.h>
 #include <string.h>
 #include "base/guest_log.h"
 #include "base/redact.h"
 #include "base/str.h"
 #include "channels/registry.h"
+#include "router/retention.h"
 #include "router/settings.h"
 
 int cli_fail(const struct err *e)
@@ -39,11 +41,14 @@ int cli_config(const struct cli *c, bool make_home, struct config *cfg, struct e
 {
 	const char *url = getenv("ANTHROPIC_BASE_URL");
 	struct files_settings files;
+	struct serve_settings serve;
+	struct retention_settings keep;
 
 	if (!make_home && check_home(c->home, e) < 0)
 		return -1;
 	if (config_load(cfg, c->home, c->config, e) < 0 || channels_check(cfg, e) < 0 ||
-	    settings_check(cfg, e) < 0 || files_settings_load(cfg, &files, e) < 0)
+	    settings_check(cfg, e) < 0 || serve_settings_load(cfg, &serve, e) < 0 ||
+	    retention_settings_load(cfg, &keep, e) < 0 || files_settings_load(cfg, &files, e) < 0)
 		return -1;
 	files_settings_free(&files);
 	if (!url || !url[0])
