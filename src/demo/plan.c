@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * The demo model's mind. It reads what the user wrote since the last answer: all text of user
- * messages apart from <system-reminder> blocks and the router's <earlier-conversation> and <context>, and what
+ * messages apart from <system-reminder> blocks and the router's <facts>, <earlier-conversation> and <context>, and what
  * was sent in the middle of a turn (which Claude Code quotes in a system message). Each line is
  * answered by itself:
  *
@@ -22,6 +22,7 @@
 
 #define QUEUED	    "The user sent a new message while you were working:\n"
 #define QUEUED_END  "\n\nThis is how Claude Code"
+#define HEAD_MAX    120 /* bytes of "[scheduled task NAME, run 7, 08:00Z]" */
 #define INTERRUPTED "[Request interrupted by user"
 
 static const char greeting[] =
@@ -152,9 +153,9 @@ static void answer_line(struct demo_plan *p, const cJSON *req, const char *s, si
 
 	/* What is quoted was said before; a header above a quote stands alone. */
 	if (str_starts(line, INTERRUPTED) || str_starts(line, "> ") ||
-	    (line[0] == '[' && n <= 80 && n > 2 && streq(line + n - 2, "Z]")))
+	    (line[0] == '[' && n <= HEAD_MAX && n > 2 && streq(line + n - 2, "Z]")))
 		return;
-	if (close && close - line <= 80)
+	if (close && close - line <= HEAD_MAX)
 		text = close + 2;
 	for (size_t i = 0; i < ARRAY_LEN(verbs); i++) {
 		if (str_starts(text, verbs[i].verb)) {
@@ -192,9 +193,9 @@ static void answer_lines(struct demo_plan *p, const cJSON *req, const char *s, s
 static char *without_blocks(const char *s)
 {
 	static const char *const from[] = {"<system-reminder>", "<earlier-conversation ",
-					   "<context note="};
+					   "<context note=", "<facts>"};
 	static const char *const to[] = {"</system-reminder>", "</earlier-conversation>",
-					 "</context>"};
+					 "</context>", "</facts>"};
 	struct buf b = {0};
 
 	for (;;) {
