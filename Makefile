@@ -134,6 +134,7 @@ $(B)/%.o: %.c Makefile
 	$(Q)$(CC) $(CPPFLAGS) $(PKG_CFLAGS) $(CHELA_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(B)/src/warden/seccomp.o: container/seccomp.json
+$(B)/src/router/templates.o: groups/template/CLAUDE.md groups/main/CLAUDE.md groups/global/CLAUDE.md
 $(B)/src/router/skills_shipped.o: $(wildcard skills/*/SKILL.md)
 
 $(B)/chela: $(patsubst %.c,$(B)/%.o,$(wildcard src/*.c)) $(LIBS)
@@ -284,7 +285,7 @@ install: all runner ## install to DESTDIR and PREFIX
 		$(SHARE)/docs $(SHARE)/channels/whatsapp
 	cp -R --preserve=mode config/. $(SHARE)/config
 	cp -R --preserve=mode container/. $(SHARE)/container
-	cd groups && cp --parents --preserve=mode main/CLAUDE.md global/CLAUDE.md $(abspath $(SHARE))/groups
+	cd groups && cp --parents --preserve=mode main/CLAUDE.md global/CLAUDE.md template/CLAUDE.md $(abspath $(SHARE))/groups
 	if [ -d skills ]; then cp -R --preserve=mode skills/. $(SHARE)/skills; fi
 	find $(SHARE) -name __pycache__ -prune -exec rm -r {} +
 	@# the bridge with its packages, if there are any: `make bridge` comes before

@@ -153,7 +153,8 @@ static void answer_line(struct demo_plan *p, const cJSON *req, const char *s, si
 
 	/* What is quoted was said before; a header above a quote stands alone. */
 	if (str_starts(line, INTERRUPTED) || str_starts(line, "> ") ||
-	    (line[0] == '[' && n <= HEAD_MAX && n > 2 && streq(line + n - 2, "Z]")))
+	    (line[0] == '[' && n <= HEAD_MAX && n > 2 && line[n - 1] == ']' &&
+	     (line[n - 2] == 'Z' || (line[n - 2] >= '0' && line[n - 2] <= '9'))))
 		return;
 	if (close && close - line <= HEAD_MAX)
 		text = close + 2;
