@@ -203,7 +203,7 @@ static void gate(void *peer, struct mcp_call *c, const cJSON *args)
 
 /* --- all of them -------------------------------------------------------------------------- */
 
-static const struct agent_tool *const tables[] = {tools_say, tools_group};
+static const struct agent_tool *const tables[] = {tools_say, tools_task, tools_group};
 
 void router_each_tool(tool_rule_fn *fn, void *ctx)
 {
