@@ -111,7 +111,7 @@ int store_run_get(struct store *st, int64_t id, run_fn *fn, void *ctx, struct er
 int store_runs_open(struct store *st, int64_t task_id, int64_t *n, int64_t *any, struct err *e)
 {
 	static const char sql[] =
-		"SELECT count(*), coalesce(min(id), 0) FROM task_runs WHERE task_id = ?1"
+		"SELECT count(*), coalesce(min(id), 0) FROM task_runs INDEXED BY task_runs_open WHERE task_id = ?1"
 		" AND state < 3";
 	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
 
@@ -163,7 +163,7 @@ int store_wait_group(struct store *st, int64_t now_ms, int64_t after, int64_t *g
 		     struct err *e)
 {
 	static const char sql[] =
-		"SELECT group_id FROM task_runs WHERE state = 0 AND group_id > ?2 AND next_ms <= ?1"
+		"SELECT group_id FROM task_runs INDEXED BY task_runs_waiting WHERE state = 0 AND group_id > ?2 AND next_ms <= ?1"
 		" AND group_id" WORKING " ORDER BY group_id LIMIT 1";
 	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
 
@@ -178,7 +178,7 @@ int store_wait_run(struct store *st, int64_t group_id, bool isolated, int64_t no
 		   int64_t *run_id, struct err *e)
 {
 	static const char sql[] =
-		"SELECT id FROM task_runs WHERE state = 0 AND group_id = ?1 AND isolated = ?2"
+		"SELECT id FROM task_runs INDEXED BY task_runs_waiting WHERE state = 0 AND group_id = ?1 AND isolated = ?2"
 		" AND next_ms <= ?3 AND group_id" WORKING " ORDER BY id LIMIT 1";
 	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
 
@@ -192,8 +192,9 @@ int store_wait_run(struct store *st, int64_t group_id, bool isolated, int64_t no
 
 int store_runs_going(struct store *st, int64_t group_id, bool isolated, int64_t *n, struct err *e)
 {
-	static const char sql[] = "SELECT count(*) FROM task_runs WHERE state IN (1, 2)"
-				  " AND (?1 = 0 OR group_id = ?1) AND isolated = ?2";
+	static const char sql[] =
+		"SELECT count(*) FROM task_runs INDEXED BY task_runs_going WHERE state IN (1, 2)"
+		" AND (?1 = 0 OR group_id = ?1) AND isolated = ?2";
 	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
 
 	if (!s)

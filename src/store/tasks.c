@@ -15,7 +15,7 @@
 	" t.jitter_ms, t.retries, t.fail_max, t.failures, t.state, coalesce(t.next_ms, 0),"        \
 	" coalesce(t.due_ms, 0), t.created_ms, t.updated_ms, g.name, c.channel, c.platform_id"
 #define TABLES " FROM tasks t JOIN groups g ON g.id = t.group_id JOIN chats c ON c.id = t.chat_id"
-/* The words of the partial indexes, for a group that works. */
+/* The words of the partial indexes, for a group that works. The indexes are named below, so that a statement that cannot use its own is refused. */
 #define DUE                                                                                        \
 	"state = 0 AND due_ms IS NOT NULL AND group_id NOT IN"                                     \
 	" (SELECT id FROM groups WHERE paused <> 0 OR removed_ms <> 0)"
@@ -317,11 +317,13 @@ static int one(struct store *st, sqlite3_stmt *s, int64_t *out, struct err *e)
 int store_due_next(struct store *st, int64_t now_ms, int64_t *due_ms, int64_t *again_ms,
 		   struct err *e)
 {
-	static const char task[] = "SELECT due_ms FROM tasks WHERE " DUE " ORDER BY due_ms LIMIT 1";
-	static const char again[] = "SELECT next_ms FROM task_runs WHERE state = 0 AND next_ms > 0"
-				    " AND next_ms > ?1 AND group_id NOT IN"
-				    " (SELECT id FROM groups WHERE paused <> 0 OR removed_ms <> 0)"
-				    " ORDER BY next_ms LIMIT 1";
+	static const char task[] = "SELECT due_ms FROM tasks INDEXED BY tasks_due WHERE " DUE
+				   " ORDER BY due_ms LIMIT 1";
+	static const char again[] =
+		"SELECT next_ms FROM task_runs INDEXED BY task_runs_again WHERE state = 0 AND next_ms > 0"
+		" AND next_ms > ?1 AND group_id NOT IN"
+		" (SELECT id FROM groups WHERE paused <> 0 OR removed_ms <> 0)"
+		" ORDER BY next_ms LIMIT 1";
 	_cleanup_stmt_ sqlite3_stmt *t = store_read(st, task, e);
 	_cleanup_stmt_ sqlite3_stmt *a = t ? store_read(st, again, e) : NULL;
 
@@ -334,8 +336,9 @@ int store_due_next(struct store *st, int64_t now_ms, int64_t *due_ms, int64_t *a
 int store_due_group(struct store *st, int64_t now_ms, int64_t after, int64_t *group_id,
 		    struct err *e)
 {
-	static const char sql[] = "SELECT group_id FROM tasks WHERE " DUE
-				  " AND due_ms <= ?1 AND group_id > ?2 ORDER BY group_id LIMIT 1";
+	static const char sql[] =
+		"SELECT group_id FROM tasks INDEXED BY tasks_due_by_group WHERE " DUE
+		" AND due_ms <= ?1 AND group_id > ?2 ORDER BY group_id LIMIT 1";
 	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
 
 	if (!s)
@@ -348,10 +351,10 @@ int store_due_group(struct store *st, int64_t now_ms, int64_t after, int64_t *gr
 int store_due_task(struct store *st, int64_t group_id, int64_t now_ms, task_fn *fn, void *ctx,
 		   struct err *e)
 {
-	static const char sql[] =
-		"SELECT " COLUMNS TABLES " WHERE t.id = (SELECT id FROM tasks WHERE group_id = ?1"
-		" AND state = 0 AND due_ms IS NOT NULL AND due_ms <= ?2"
-		" ORDER BY due_ms, id LIMIT 1)";
+	static const char sql[] = "SELECT " COLUMNS TABLES " WHERE t.id = (SELECT id FROM tasks"
+				  " INDEXED BY tasks_due_by_group WHERE group_id = ?1"
+				  " AND state = 0 AND due_ms IS NOT NULL AND due_ms <= ?2"
+				  " ORDER BY due_ms, id LIMIT 1)";
 	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
 	struct task_row t;
 	int rc;

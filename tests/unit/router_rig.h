@@ -41,6 +41,7 @@ struct house {
 	struct turn_hook *hook;
 	char dir[32], file[48];
 	struct config cfg;
+	const struct clock *clk; /* NULL: the system's */
 	struct store *st;
 	struct router *router;
 	struct channel *console;
@@ -358,7 +359,7 @@ static void house_open_store(struct house *h)
 {
 	struct err e = ERR_INIT;
 
-	h->st = store_open(h->file, &clock_system, &e);
+	h->st = store_open(h->file, h->clk ? h->clk : &clock_system, &e);
 	if (!h->st)
 		fail_msg("%s", e.msg);
 }
@@ -369,7 +370,7 @@ static void house_start(struct house *h)
 	struct err e = ERR_INIT;
 	struct router_opts o = {.loop = h->l,
 				.store = h->st,
-				.clk = &clock_system,
+				.clk = h->clk ? h->clk : &clock_system,
 				.cfg = &h->cfg,
 				.fatal = on_fatal,
 				.ctx = h};
