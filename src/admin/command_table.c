@@ -6,25 +6,15 @@
 
 #define NEAR_MAX 256 /* words compared for a hint */
 
-extern const struct command_form commands_help[], commands_status[], commands_usage[],
-	commands_server[], commands_policy[], commands_groups[], commands_outbox[],
-	commands_whatsapp[], commands_people[], commands_approvals[], commands_memory[],
-	commands_skills[];
+extern const struct command_form commands_help[], commands_status[], commands_groups[],
+	commands_memory[], commands_people[], commands_approvals[], commands_tasks[],
+	commands_skills[], commands_grants[], commands_usage[], commands_outbox[],
+	commands_policy[], commands_server[], commands_whatsapp[];
 
 const struct command_form *const command_tables[] = {
-	commands_help,
-	commands_status,
-	commands_groups,
-	commands_memory,
-	commands_people,
-	commands_approvals,
-	commands_usage,
-	commands_outbox,
-	commands_policy,
-	commands_skills,
-	commands_server,
-	commands_whatsapp,
-	NULL,
+	commands_help,	    commands_status, commands_groups, commands_memory,	 commands_people,
+	commands_approvals, commands_tasks,  commands_skills, commands_grants,	 commands_usage,
+	commands_outbox,    commands_policy, commands_server, commands_whatsapp, NULL,
 };
 
 void command_each(command_form_fn *fn, void *ctx)
