@@ -90,11 +90,11 @@ def test_every_change_of_the_clock(engine, zone):
     rng = random.Random(zone)
     changes = [t for t in oracle.zone(zone).changes() if FIRST <= t < LAST]
     if not LONG:
-        changes = rng.sample(changes, min(len(changes), 12))
+        changes = rng.sample(changes, min(len(changes), 8))
     for change in changes:
-        for spec in DENSE if LONG else rng.sample(DENSE, 4):
+        for spec in DENSE if LONG else rng.sample(DENSE, 3):
             same(engine, spec, zone, change - 2 * DAY, change + 2 * DAY)
-        for _ in range(20 if LONG else 6):
+        for _ in range(20 if LONG else 5):
             after = change + rng.choice([-1, 0, 1, rng.randint(-2 * 3600, 2 * 3600),
                                          rng.randint(-26 * 3600, 26 * 3600)])
             same(engine, rng.choice(DENSE), zone, after, after + 3 * 3600)
@@ -195,6 +195,4 @@ def test_every(engine):
         until = max(anchor, after) + rng.randint(0, 50) * length
         text = "every " + "".join(f"{n}{u}" for n, u in parts)
         got = engine.slots(text, rng.choice(ZONES), after, until, anchor)
-        first = anchor if after < anchor else anchor + ((after - anchor) // length + 1) * length
-        assert got == list(range(first, until + 1, length)), (text, anchor, after)
-        assert got == oracle.every(length, anchor, after, until) or until - anchor > 10**8
+        assert got == oracle.every(length, anchor, after, until), (text, anchor, after)

@@ -96,112 +96,74 @@ static void offsets(void **state)
 	}
 }
 
+static const struct {
+	const char *zone;
+	struct {
+		int month, day, hour, minute;
+	} wall, utc, second;
+	int year;
+	enum zone_fit fit;
+} shown[] = {
+	{"Europe/Berlin", {3, 29, 1, 59}, {3, 29, 0, 59}, {0}, 2026, ZONE_ONCE},
+	{"Europe/Berlin", {3, 29, 2, 0}, {3, 29, 1, 0}, {0}, 2026, ZONE_SKIPPED},
+	{"Europe/Berlin", {3, 29, 2, 59}, {3, 29, 1, 0}, {0}, 2026, ZONE_SKIPPED},
+	{"Europe/Berlin", {3, 29, 3, 0}, {3, 29, 1, 0}, {0}, 2026, ZONE_ONCE},
+	{"Europe/Berlin", {10, 25, 1, 59}, {10, 24, 23, 59}, {0}, 2026, ZONE_ONCE},
+	{"Europe/Berlin", {10, 25, 2, 0}, {10, 25, 0, 0}, {10, 25, 1, 0}, 2026, ZONE_TWICE},
+	{"Europe/Berlin", {10, 25, 2, 59}, {10, 25, 0, 59}, {10, 25, 1, 59}, 2026, ZONE_TWICE},
+	{"Europe/Berlin", {10, 25, 3, 0}, {10, 25, 2, 0}, {0}, 2026, ZONE_ONCE},
+	{"Europe/Berlin", {10, 30, 2, 30}, {10, 30, 0, 30}, {10, 30, 1, 30}, 2050, ZONE_TWICE},
+	/* half an hour: 02:00 +1030 to 02:30 +11 in October, back in April */
+	{"Australia/Lord_Howe", {10, 4, 2, 15}, {10, 3, 15, 30}, {0}, 2026, ZONE_SKIPPED},
+	{"Australia/Lord_Howe", {10, 4, 2, 30}, {10, 3, 15, 30}, {0}, 2026, ZONE_ONCE},
+	{"Australia/Lord_Howe", {4, 5, 1, 45}, {4, 4, 14, 45}, {4, 4, 15, 15}, 2026, ZONE_TWICE},
+	/* a saving that is negative: 03:00 +01 to 02:00 +00 when Ramadan begins, back a month later */
+	{"Africa/Casablanca", {2, 15, 2, 30}, {2, 15, 1, 30}, {2, 15, 2, 30}, 2026, ZONE_TWICE},
+	{"Africa/Casablanca", {3, 22, 2, 30}, {3, 22, 2, 0}, {0}, 2026, ZONE_SKIPPED},
+	{"Africa/El_Aaiun", {2, 15, 2, 30}, {2, 15, 1, 30}, {2, 15, 2, 30}, 2026, ZONE_TWICE},
+	{"Europe/Dublin", {10, 25, 1, 30}, {10, 25, 0, 30}, {10, 25, 1, 30}, 2026, ZONE_TWICE},
+	/* two hours: 01:00 +00 to 03:00 +02 */
+	{"Antarctica/Troll", {3, 29, 2, 30}, {3, 29, 1, 0}, {0}, 2026, ZONE_SKIPPED},
+	{"Antarctica/Troll", {10, 25, 2, 30}, {10, 25, 0, 30}, {10, 25, 2, 30}, 2026, ZONE_TWICE},
+	/* a day that is missing: from -10 to +14, and from -10:40 to +14 in the night to 1995 */
+	{"Pacific/Apia", {12, 29, 23, 59}, {12, 30, 9, 59}, {0}, 2011, ZONE_ONCE},
+	{"Pacific/Apia", {12, 30, 0, 0}, {12, 30, 10, 0}, {0}, 2011, ZONE_SKIPPED},
+	{"Pacific/Apia", {12, 30, 23, 59}, {12, 30, 10, 0}, {0}, 2011, ZONE_SKIPPED},
+	{"Pacific/Apia", {12, 31, 0, 0}, {12, 30, 10, 0}, {0}, 2011, ZONE_ONCE},
+	{"Pacific/Kiritimati", {12, 31, 12, 0}, {12, 31, 10, 0}, {0}, 1994, ZONE_SKIPPED},
+	/* at midnight: 00:00 to 01:00 */
+	{"Africa/Cairo", {4, 24, 0, 30}, {4, 23, 22, 0}, {0}, 2026, ZONE_SKIPPED},
+	{"Africa/Cairo", {10, 29, 23, 30}, {10, 29, 20, 30}, {10, 29, 21, 30}, 2026, ZONE_TWICE},
+	/* 22:00 to 23:00 on a Saturday by its own clock; the rule says -1:00 of Sunday */
+	{"America/Nuuk", {3, 28, 23, 30}, {3, 29, 1, 0}, {0}, 2026, ZONE_SKIPPED},
+	/* no saving since 2022; before: at midnight of a day that moves with the Persian year */
+	{"Asia/Tehran", {3, 22, 0, 30}, {3, 21, 20, 30}, {0}, 2021, ZONE_SKIPPED},
+	{"Asia/Tehran", {3, 22, 0, 30}, {3, 21, 21, 0}, {0}, 2026, ZONE_ONCE},
+	{"UTC", {3, 29, 2, 30}, {3, 29, 2, 30}, {0}, 2026, ZONE_ONCE},
+};
+
 /* What a wall clock's time is; *second is the other moment. */
 static void walls(void **state)
 {
-	static const struct {
-		const char *zone;
-		struct {
-			int month, day, hour, minute;
-		} wall, utc, second;
-		int year;
-		enum zone_fit fit;
-	} rows[] = {
-		{"Europe/Berlin", {3, 29, 1, 59}, {3, 29, 0, 59}, {0}, 2026, ZONE_ONCE},
-		{"Europe/Berlin", {3, 29, 2, 0}, {3, 29, 1, 0}, {0}, 2026, ZONE_SKIPPED},
-		{"Europe/Berlin", {3, 29, 2, 59}, {3, 29, 1, 0}, {0}, 2026, ZONE_SKIPPED},
-		{"Europe/Berlin", {3, 29, 3, 0}, {3, 29, 1, 0}, {0}, 2026, ZONE_ONCE},
-		{"Europe/Berlin", {10, 25, 1, 59}, {10, 24, 23, 59}, {0}, 2026, ZONE_ONCE},
-		{"Europe/Berlin", {10, 25, 2, 0}, {10, 25, 0, 0}, {10, 25, 1, 0}, 2026, ZONE_TWICE},
-		{"Europe/Berlin",
-		 {10, 25, 2, 59},
-		 {10, 25, 0, 59},
-		 {10, 25, 1, 59},
-		 2026,
-		 ZONE_TWICE},
-		{"Europe/Berlin", {10, 25, 3, 0}, {10, 25, 2, 0}, {0}, 2026, ZONE_ONCE},
-		{"Europe/Berlin",
-		 {10, 30, 2, 30},
-		 {10, 30, 0, 30},
-		 {10, 30, 1, 30},
-		 2050,
-		 ZONE_TWICE},
-		/* half an hour: 02:00 +1030 to 02:30 +11 in October, back in April */
-		{"Australia/Lord_Howe", {10, 4, 2, 15}, {10, 3, 15, 30}, {0}, 2026, ZONE_SKIPPED},
-		{"Australia/Lord_Howe", {10, 4, 2, 30}, {10, 3, 15, 30}, {0}, 2026, ZONE_ONCE},
-		{"Australia/Lord_Howe",
-		 {4, 5, 1, 45},
-		 {4, 4, 14, 45},
-		 {4, 4, 15, 15},
-		 2026,
-		 ZONE_TWICE},
-		/* a saving that is negative: 03:00 +01 to 02:00 +00 when Ramadan begins, back a month later */
-		{"Africa/Casablanca",
-		 {2, 15, 2, 30},
-		 {2, 15, 1, 30},
-		 {2, 15, 2, 30},
-		 2026,
-		 ZONE_TWICE},
-		{"Africa/Casablanca", {3, 22, 2, 30}, {3, 22, 2, 0}, {0}, 2026, ZONE_SKIPPED},
-		{"Africa/El_Aaiun",
-		 {2, 15, 2, 30},
-		 {2, 15, 1, 30},
-		 {2, 15, 2, 30},
-		 2026,
-		 ZONE_TWICE},
-		{"Europe/Dublin",
-		 {10, 25, 1, 30},
-		 {10, 25, 0, 30},
-		 {10, 25, 1, 30},
-		 2026,
-		 ZONE_TWICE},
-		/* two hours: 01:00 +00 to 03:00 +02 */
-		{"Antarctica/Troll", {3, 29, 2, 30}, {3, 29, 1, 0}, {0}, 2026, ZONE_SKIPPED},
-		{"Antarctica/Troll",
-		 {10, 25, 2, 30},
-		 {10, 25, 0, 30},
-		 {10, 25, 2, 30},
-		 2026,
-		 ZONE_TWICE},
-		/* a day that is missing: from -10 to +14, and from -10:40 to +14 in the night to 1995 */
-		{"Pacific/Apia", {12, 29, 23, 59}, {12, 30, 9, 59}, {0}, 2011, ZONE_ONCE},
-		{"Pacific/Apia", {12, 30, 0, 0}, {12, 30, 10, 0}, {0}, 2011, ZONE_SKIPPED},
-		{"Pacific/Apia", {12, 30, 23, 59}, {12, 30, 10, 0}, {0}, 2011, ZONE_SKIPPED},
-		{"Pacific/Apia", {12, 31, 0, 0}, {12, 30, 10, 0}, {0}, 2011, ZONE_ONCE},
-		{"Pacific/Kiritimati", {12, 31, 12, 0}, {12, 31, 10, 0}, {0}, 1994, ZONE_SKIPPED},
-		/* at midnight: 00:00 to 01:00 */
-		{"Africa/Cairo", {4, 24, 0, 30}, {4, 23, 22, 0}, {0}, 2026, ZONE_SKIPPED},
-		{"Africa/Cairo",
-		 {10, 29, 23, 30},
-		 {10, 29, 20, 30},
-		 {10, 29, 21, 30},
-		 2026,
-		 ZONE_TWICE},
-		/* 22:00 to 23:00 on a Saturday by its own clock; the rule says -1:00 of Sunday */
-		{"America/Nuuk", {3, 28, 23, 30}, {3, 29, 1, 0}, {0}, 2026, ZONE_SKIPPED},
-		/* no saving since 2022; before: at midnight of a day that moves with the Persian year */
-		{"Asia/Tehran", {3, 22, 0, 30}, {3, 21, 20, 30}, {0}, 2021, ZONE_SKIPPED},
-		{"Asia/Tehran", {3, 22, 0, 30}, {3, 21, 21, 0}, {0}, 2026, ZONE_ONCE},
-		{"UTC", {3, 29, 2, 30}, {3, 29, 2, 30}, {0}, 2026, ZONE_ONCE},
-	};
-
 	(void)state;
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		_cleanup_zone_ struct zone *z = open_zone(rows[i].zone);
+	for (size_t i = 0; i < ARRAY_LEN(shown); i++) {
+		_cleanup_zone_ struct zone *z = open_zone(shown[i].zone);
 		int64_t utc = 0, second = 0;
-		enum zone_fit fit = zone_utc(z,
-					     t(rows[i].year, rows[i].wall.month, rows[i].wall.day,
-					       rows[i].wall.hour, rows[i].wall.minute),
-					     &utc, &second);
+		enum zone_fit fit =
+			zone_utc(z,
+				 t(shown[i].year, shown[i].wall.month, shown[i].wall.day,
+				   shown[i].wall.hour, shown[i].wall.minute),
+				 &utc, &second);
 
-		if (fit != rows[i].fit || utc != t(rows[i].year, rows[i].utc.month, rows[i].utc.day,
-						   rows[i].utc.hour, rows[i].utc.minute))
-			fail_msg("row %zu, %s: fit %d, %lld", i, rows[i].zone, (int)fit,
+		if (fit != shown[i].fit ||
+		    utc != t(shown[i].year, shown[i].utc.month, shown[i].utc.day, shown[i].utc.hour,
+			     shown[i].utc.minute))
+			fail_msg("row %zu, %s: fit %d, %lld", i, shown[i].zone, (int)fit,
 				 (long long)utc);
 		if (fit == ZONE_TWICE &&
-		    second != t(rows[i].year, rows[i].second.month, rows[i].second.day,
-				rows[i].second.hour, rows[i].second.minute))
-			fail_msg("row %zu, %s: second %lld", i, rows[i].zone, (long long)second);
+		    second != t(shown[i].year, shown[i].second.month, shown[i].second.day,
+				shown[i].second.hour, shown[i].second.minute))
+			fail_msg("row %zu, %s: second %lld", i, shown[i].zone, (long long)second);
 	}
 }
 
