@@ -4,6 +4,7 @@
  * nothing: the engine is asked by a warden of its own with an instance id that owns no container.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -12,16 +13,22 @@
 #include <sys/wait.h>
 #include <time.h>
 #include "admin/ask.h"
+#include "admin/backup.h"
 #include "admin/cli.h"
 #include "admin/control.h"
+#include "base/fd.h"
 #include "base/guest_log.h"
 #include "base/redact.h"
 #include "base/str.h"
+#include "base/zone.h"
 #include "channels/registry.h"
+#include "router/retention.h"
+#include "runtime/starts.h"
 #include "warden/warden.h"
 
 #define DISK_LOW_BYTES	   ((int64_t)1 << 30)
 #define ENGINE_PATIENCE_MS 15000
+#define DAY_MS		   ((int64_t)86400000)
 
 struct doctor {
 	struct loop *loop;
@@ -171,6 +178,95 @@ static void check_home(struct doctor *d)
 	}
 }
 
+/* What goes on growing: the database, within what retention keeps. */
+static void check_growth(struct doctor *d)
+{
+	_cleanup_free_ char *file = xasprintf("%s/chela.db", d->cfg->home);
+	struct retention_settings keep;
+	struct err e = ERR_INIT;
+	char words[200], age[40] = "for ever";
+	struct statvfs v;
+	struct stat st;
+	int64_t left;
+
+	if (stat(file, &st) < 0 || statvfs(d->cfg->home, &v) < 0 ||
+	    retention_settings_load(d->cfg, &keep, &e) < 0)
+		return;
+	if (keep.keep_ms[RETAINED_MESSAGES])
+		snprintf(age, sizeof(age), "for %lld days",
+			 (long long)(keep.keep_ms[RETAINED_MESSAGES] / DAY_MS));
+	snprintf(words, sizeof(words), "database %lld MB; messages are kept %s",
+		 (long long)st.st_size >> 20, age);
+	left = (int64_t)v.f_bavail * (int64_t)v.f_frsize;
+	line(d, left > 2 * (int64_t)st.st_size, "growth", words,
+	     "free some disk: an upgrade and a backup each need as much again");
+}
+
+static void check_zones(struct doctor *d)
+{
+	struct err e = ERR_INIT;
+	_cleanup_zone_ struct zone *z = zone_open("Europe/Berlin", &e);
+
+	line(d, z != NULL, "time zones", z ? "there" : e.msg, "apt-get install tzdata");
+}
+
+static void check_starts(struct doctor *d)
+{
+	_cleanup_free_ char *file = xasprintf("%s/run/starts", d->cfg->home);
+	char words[240];
+	struct starts s;
+
+	starts_load(&s, file);
+	snprintf(words, sizeof(words), "died %lld times since it was last up for 10 minutes (%s)%s",
+		 (long long)s.total, s.why, s.waits ? "; starts are spaced" : "");
+	if (s.total)
+		line(d, !s.waits, "starts", words, "look at the log for why it died");
+	else
+		line(d, true, "starts", "in order", "");
+}
+
+static void check_backup(struct doctor *d)
+{
+	_cleanup_free_ char *file = xasprintf("%s/" BACKUP_NOTE, d->cfg->home);
+	char words[PATH_CAP + 80], name[PATH_CAP];
+	int fd = open(file, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : fd_read_all(fd, name, sizeof(name) - 1);
+	struct stat st;
+
+	if (n <= 0 || fstat(fd, &st) < 0) {
+		line(d, true, "backup", "none was made yet (chela backup FILE.tar.gz)", "");
+	} else {
+		name[n] = '\0';
+		name[strcspn(name, "\n")] = '\0';
+		snprintf(words, sizeof(words), "%lld days old: %s",
+			 (long long)(time(NULL) - st.st_mtime) / 86400, name);
+		line(d, true, "backup", words, "");
+	}
+	if (fd >= 0)
+		close(fd);
+}
+
+/* Who starts it after a reboot, and after a loop that hangs. */
+static void check_service(struct doctor *d)
+{
+	static const char *const places[] = {"/etc/systemd/system/chela.service",
+					     "/usr/local/lib/systemd/system/chela.service",
+					     "/usr/lib/systemd/system/chela.service"};
+
+	if (access("/run/systemd/system", F_OK) < 0) {
+		line(d, true, "service",
+		     "no systemd here: something else has to watch over the server", "");
+		return;
+	}
+	for (size_t i = 0; i < ARRAY_LEN(places); i++) {
+		if (access(places[i], F_OK) == 0) {
+			line(d, true, "service", places[i], "");
+			return;
+		}
+	}
+	line(d, true, "service", "chela.service is not installed (make install)", "");
+}
+
 static void check_clock(struct doctor *d)
 {
 	struct timex t = {0};
@@ -282,7 +378,12 @@ int cmd_doctor(const struct cli *c)
 	check_home(&d);
 	check_key(&d);
 	check_channel_files(&d);
+	check_growth(&d);
 	check_clock(&d);
+	check_zones(&d);
+	check_starts(&d);
+	check_backup(&d);
+	check_service(&d);
 	check_server(&d);
 	printf("%s\n", d.bad ? "Some things need a hand." : "All is well.");
 	return d.bad != 0;
