@@ -127,12 +127,15 @@ static const char *via_of(unsigned where)
 	return where == CMD_CLI ? "cli" : where == CMD_AGENT ? "agent" : "chat";
 }
 
-/* The line as it goes into the record: no secret, one line, not too long. */
-static void put_act(const struct command_line *line, char out[ACT_MAX])
+/* The line as it goes into the record: no secret, one line, not too long. Words that the form does not take may be anything: such as a code
+ * that was meant for another command. */
+static void put_act(const struct command_form *f, const struct command_line *line,
+		    char out[ACT_MAX])
 {
 	_cleanup_(buf_free) struct buf all = {0}, clean = {0};
+	int n = f->max ? line->n : 1 + (strchr(f->name, ' ') && line->n > 1);
 
-	for (int i = 0; i < line->n && all.len < 4 * ACT_MAX; i++)
+	for (int i = 0; i < n && all.len < 4 * ACT_MAX; i++)
 		buf_putf(&all, "%s%s", i ? " " : "", line->words[i]);
 	redact(&clean, all.p ? all.p : "", all.len);
 	str_one_line(out, ACT_MAX, clean.p ? clean.p : "");
@@ -160,7 +163,7 @@ static int decide(const struct control_opts *o, const struct command_form *f,
 	char act[ACT_MAX], who[160];
 	bool yes = where_ok(f, from, e) == 0 && may(from->by, &rule, f->name, e) == 0;
 
-	put_act(line, act);
+	put_act(f, line, act);
 	log_info("command", yes ? "taken" : "refused", "who=%s via=%s group=%s name=\"%s\"",
 		 log_quote(who, sizeof(who), from->by->who), via,
 		 from->here ? from->here->name : "-", f->name);

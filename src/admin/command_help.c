@@ -24,49 +24,60 @@ static bool shown(const struct listing *l, const struct command_form *f)
 
 static void put_row(struct listing *l, const char *left, const char *help)
 {
-	buf_putf(l->out, "  %-*s %s\n", COLUMN, left, help);
+	if (strlen(left) > COLUMN)
+		buf_putf(l->out, "  %s\n  %*s %s\n", left, COLUMN, "", help);
+	else
+		buf_putf(l->out, "  %-*s %s\n", COLUMN, left, help);
 }
 
-/* All forms of a noun in one line. */
-static void put_noun(struct listing *l)
+static bool is_of(const struct command_form *f, const char *noun)
 {
-	_cleanup_(buf_free) struct buf left = {0};
+	size_t n = strlen(noun);
 
-	if (l->n == 1)
-		command_put_usage(&left, l->lead, l->first);
-	else if (l->n > 1)
-		buf_putf(&left, "%s%s %s", l->lead, l->noun, l->verbs.p);
-	if (l->n)
-		put_row(l, left.p, l->first->help);
-	buf_reset(&l->verbs);
-	l->n = 0;
+	return strncmp(f->name, noun, n) == 0 && (!f->name[n] || f->name[n] == ' ');
 }
 
-static void put_short(void *ctx, const struct command_form *f)
+static void gather(void *ctx, const struct command_form *f)
 {
 	struct listing *l = ctx;
-	size_t n = strcspn(f->name, " ");
+	size_t n = strlen(l->noun);
+
+	if (!shown(l, f) || !is_of(f, l->noun))
+		return;
+	if (!l->n++)
+		l->first = f;
+	if (f->name[n])
+		buf_putf(&l->verbs, "%s%s", l->verbs.len ? "|" : "", f->name + n + 1);
+}
+
+/* All forms of a noun in one line, where the first of them stands. */
+static void put_short(void *ctx, const struct command_form *f)
+{
+	_cleanup_(buf_free) struct buf left = {0};
+	struct listing *l = ctx;
 
 	if (!shown(l, f))
 		return;
-	if (strlen(l->noun) != n || strncmp(l->noun, f->name, n) != 0) {
-		put_noun(l);
-		snprintf(l->noun, sizeof(l->noun), "%.*s", (int)n, f->name);
-		l->first = f;
-	}
+	snprintf(l->noun, sizeof(l->noun), "%.*s", (int)strcspn(f->name, " "), f->name);
+	l->n = 0;
+	buf_reset(&l->verbs);
+	command_each(gather, l);
+	if (l->first != f)
+		return;
+	if (l->n == 1)
+		command_put_usage(&left, l->lead, f);
+	else
+		buf_putf(&left, "%s%s %s", l->lead, l->noun, l->verbs.p);
+	put_row(l, left.p, f->help);
 	l->hits++;
-	l->n++;
-	if (f->name[n])
-		buf_putf(&l->verbs, "%s%s", l->verbs.len ? "|" : "", f->name + n + 1);
 }
 
 static void put_long(void *ctx, const struct command_form *f)
 {
 	_cleanup_(buf_free) struct buf left = {0};
 	struct listing *l = ctx;
-	size_t n = strcspn(f->name, " ");
 
-	if (!shown(l, f) || (strncmp(l->word, f->name, n) != 0 || l->word[n]))
+	if (!shown(l, f) || !is_of(f, l->word))
 		return;
 	command_put_usage(&left, l->lead, f);
 	put_row(l, left.p, f->help);
@@ -82,7 +93,6 @@ bool command_put_help(struct buf *out, const char *word, const char *lead, unsig
 		command_each(put_long, &l);
 	} else {
 		command_each(put_short, &l);
-		put_noun(&l);
 	}
 	buf_free(&l.verbs);
 	return l.hits > 0;

@@ -265,8 +265,9 @@ static void what_is_a_command(void **state)
 		{"  /status", true, true},
 		{"/Status", true, true},
 		{"/status@chela_bot now", true, true},
-		{"/groups add x", true, false},
-		{"chela groups list", true, false},
+		{"/outbox list", true, false},
+		{"chela outbox list", true, false},
+		{"/groups add x", true, true}, /* a form that is for main: refused in words */
 		{"chela status", true, true},
 		{"chela\tstatus", true, true},
 		{"/chela status", true, true},
@@ -381,7 +382,7 @@ static void help_shows_what_one_may(void **state)
 	assert_int_equal(command(d, &d->work, ROLE_GUEST, "/help"), 0);
 	assert_non_null(strstr(d->said.p, "/version"));
 	assert_null(strstr(d->said.p, "/stop"));
-	assert_null(strstr(d->said.p, "/groups"));
+	assert_null(strstr(d->said.p, "/outbox"));
 	assert_int_equal(command(d, &d->work, ROLE_MEMBER, "/help"), 0);
 	assert_non_null(strstr(d->said.p, "/stop"));
 	assert_int_equal(command(d, &d->main, ROLE_OWNER, "/help groups"), 0);
