@@ -230,8 +230,6 @@ static void links_in_the_folder_are_not_followed(void **state)
 	struct house *h = plat_house(state);
 	char path[200];
 
-	snprintf(path, sizeof(path), "%s/groups", h->dir);
-	assert_int_equal(mkdir(path, 0700), 0);
 	snprintf(path, sizeof(path), "%s/groups/fam", h->dir);
 	assert_int_equal(mkdir(path, 0700), 0);
 	snprintf(path, sizeof(path), "%s/groups/fam/inbox", h->dir);

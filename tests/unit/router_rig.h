@@ -19,7 +19,8 @@
 
 /* One line that the agent read. */
 struct heard {
-	char *text; /* what the person wrote, or "" */
+	char *facts; /* "" = none */
+	char *text;  /* what the person wrote, or "" */
 	char uuid[37];
 	char control[32];
 };
@@ -89,6 +90,17 @@ static void tell(struct house *h, const struct wire_tell *t, int fd)
 	assert_int_equal(sendmsg(h->wfd, &m, MSG_NOSIGNAL), sizeof(*t));
 }
 
+/* What a session begins with, apart from what people say. */
+static void take_facts(struct heard *x, const char *text)
+{
+	static const char end_tag[] = "</facts>\n";
+	const char *end = strncmp(text, "<facts>\n", 8) == 0 ? strstr(text, end_tag) : NULL;
+	size_t n = end ? (size_t)(end - text) + strlen(end_tag) : 0;
+
+	x->facts = xstrndup(text, n);
+	x->text = xstrdup(text + n);
+}
+
 static void box_line(void *ctx, const char *line, size_t n)
 {
 	struct box *b = ctx;
@@ -103,7 +115,7 @@ static void box_line(void *ctx, const char *line, size_t n)
 	text = json_peek_str(j, "message.content");
 	uuid = json_peek_str(j, "uuid");
 	control = json_peek_str(j, "request.subtype");
-	x->text = xstrdup(text ? text : "");
+	take_facts(x, text ? text : "");
 	str_copy(x->uuid, sizeof(x->uuid), uuid ? uuid : "");
 	str_copy(x->control, sizeof(x->control), control ? control : "");
 	cJSON_Delete(j);
@@ -410,8 +422,10 @@ static void house_stop(struct house *h)
 			close(b->r->fd);
 		}
 		peer_free(b->r);
-		for (int k = 0; k < b->n_lines; k++)
+		for (int k = 0; k < b->n_lines; k++) {
 			free(b->lines[k].text);
+			free(b->lines[k].facts);
+		}
 		buf_free(&b->in.buf);
 		free(b->r);
 		free(b);
