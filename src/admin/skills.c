@@ -136,6 +136,19 @@ static void show(struct command *c)
 	reply_done(c->r, rc, &e);
 }
 
+/* An error has room for a few permissions only. */
+static void say_missing(struct command *c, const struct group_row *g)
+{
+	_cleanup_(buf_free) struct buf missing = {0};
+	struct err e = ERR_INIT;
+	struct skill s;
+
+	if (skills_get(c->o->router, c->argv[0], &s, &e) == 0)
+		skills_missing(c->o->router, &s, g, &missing);
+	if (missing.len > 160)
+		reply_line(c->r, "Missing in %s: %s", g->name, missing.p);
+}
+
 static void enable(struct command *c)
 {
 	struct err e = ERR_INIT;
@@ -143,8 +156,13 @@ static void enable(struct command *c)
 	enum refresh when;
 	int rc = command_group(c, c->argv[1], &g, &e);
 
-	if (rc == 0)
-		rc = skills_enable(c->o->router, c->argv[0], &g, c->by->who, &when, &e);
+	if (rc < 0) {
+		reply_fail(c->r, &e);
+		return;
+	}
+	rc = skills_enable(c->o->router, c->argv[0], &g, c->by->who, &when, &e);
+	if (rc < 0 && e.code == E_PERM)
+		say_missing(c, &g);
 	if (rc == 0)
 		reply_line(c->r, "%s has the skill %s, %s.", g.name, c->argv[0],
 			   refresh_words(when));

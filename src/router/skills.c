@@ -147,63 +147,88 @@ static void match_tool(void *ctx, const char *name, const char *title, const str
 	s->main_only = rule->main_only;
 }
 
-/* Why the agent of such a group does not have this tool; NULL when it has. */
-static const char *lacks_tool(struct router *r, const char *name, bool in_main)
+enum lack {
+	LACK_NOTHING,
+	LACK_MAIN,
+	LACK_NETWORK,
+	LACK_TOOL,
+	LACKS
+};
+
+/* Whether the agent of such a group has this tool. */
+static enum lack lacks_tool(struct router *r, const char *name, bool in_main)
 {
 	/* What the agent is started with (warden/agent.c); Agent is the newer word for Task. */
 	static const char *const built_in[] = {"Bash", "Edit",	"Read",	    "Write",
 					       "Task", "Agent", "TaskStop", "Skill"};
-	static const char *const of_network[] = {"WebFetch", "WebSearch"};
 	const struct command_tool *c = r->o.commands ? r->o.commands->tools : NULL;
-	struct tool_search s = {.name = str_starts(name, "mcp__chela__") ? name + 12 : name};
+	struct tool_search s = {.name = name};
 
 	for (size_t i = 0; i < ARRAY_LEN(built_in); i++)
 		if (streq(name, built_in[i]))
-			return NULL;
-	for (size_t i = 0; i < ARRAY_LEN(of_network); i++)
-		if (streq(name, of_network[i]))
-			return "sandboxes have no network";
+			return LACK_NOTHING;
+	if (streq(name, "WebFetch") || streq(name, "WebSearch"))
+		return LACK_NETWORK;
 	router_each_tool(match_tool, &s);
 	for (; c && c->name; c++)
 		if (streq(c->name, s.name))
 			s.found = s.main_only = true;
 	if (!s.found)
-		return "there is no such tool";
-	return s.main_only && !in_main ? "only in main" : NULL;
+		return LACK_TOOL;
+	return s.main_only && !in_main ? LACK_MAIN : LACK_NOTHING;
 }
 
-void skills_missing(struct router *r, const struct skill *s, const struct group_row *g, char *out,
-		    size_t cap)
+static const char *without_prefix(const char *tool)
 {
-	_cleanup_(buf_free) struct buf b = {0};
-	const char *list = s->needs;
-	char word[SKILL_NEEDS_CAP];
+	return str_starts(tool, "mcp__chela__") ? tool + strlen("mcp__chela__") : tool;
+}
 
-	while (str_next_word(&list, word, sizeof(word))) {
-		const char *why = NULL;
+static enum lack lacks(struct router *r, const char *word, const struct group_row *g)
+{
+	if (streq(word, "main"))
+		return g->is_main ? LACK_NOTHING : LACK_MAIN;
+	if (str_starts(word, "network:"))
+		return LACK_NETWORK;
+	return lacks_tool(r, without_prefix(word + strlen("tool:")), g->is_main);
+}
 
-		if (streq(word, "main"))
-			why = g->is_main ? NULL : "only in main";
-		else if (str_starts(word, "network:"))
-			why = "sandboxes have no network";
-		else
-			why = lacks_tool(r, word + strlen("tool:"), g->is_main);
-		if (why)
-			buf_putf(&b, "%s%s (%s)", b.len ? ", " : "", word, why);
+void skills_missing(struct router *r, const struct skill *s, const struct group_row *g,
+		    struct buf *out)
+{
+	static const char *const why[LACKS] = {"", "only in main", "sandboxes have no network",
+					       "there is no such tool"};
+
+	for (enum lack l = LACK_MAIN; l < LACKS; l++) {
+		const char *list = s->needs;
+		char word[128];
+		int n = 0;
+
+		while (str_next_word(&list, word, sizeof(word))) {
+			bool tool = str_starts(word, "tool:");
+
+			if (lacks(r, word, g) == l)
+				buf_putf(out, "%s%s%s",
+					 n++	    ? ", "
+					 : out->len ? "; "
+						    : "",
+					 tool ? "tool:" : "",
+					 tool ? without_prefix(word + 5) : word);
+		}
+		if (n)
+			buf_putf(out, " (%s)", why[l]);
 	}
-	str_copy(out, cap, b.p ? b.p : "");
 }
 
 static int refuse_missing(struct router *r, const struct skill *s, const struct group_row *g,
 			  struct err *e)
 {
-	char missing[160];
+	_cleanup_(buf_free) struct buf missing = {0};
 
-	skills_missing(r, s, g, missing, sizeof(missing));
-	if (!missing[0])
+	skills_missing(r, s, g, &missing);
+	if (!missing.len)
 		return 0;
-	return err_set(e, E_PERM, "%s asks for what the policy of %s does not give: %s", s->name,
-		       g->name, missing);
+	return err_set(e, E_PERM, "%s asks for what %s does not have: %s", s->name, g->name,
+		       missing.p);
 }
 
 /* --- enabling ----------------------------------------------------------------------------- */

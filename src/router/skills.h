@@ -5,6 +5,7 @@
  */
 #ifndef CHELA_ROUTER_SKILLS_H
 #define CHELA_ROUTER_SKILLS_H
+#include "base/buf.h"
 #include "router/groups.h"
 #include "router/skill.h"
 #include "warden/warden.h"
@@ -22,9 +23,9 @@ int skills_get(struct router *r, const char *name, struct skill *out, struct err
 /* The names of all folders in <home>/skills that can be skills, sorted; why: what is wrong with it, or NULL and s is set. */
 typedef void skill_fn(void *ctx, const char *name, const struct skill *s, const struct err *why);
 int skills_each(struct router *r, skill_fn *fn, void *ctx, struct err *e) must_check;
-/* What the skill asks for and the group's policy does not give: "network:example.org, tool:register_group (only in main)"; "" = nothing is missing. */
-void skills_missing(struct router *r, const struct skill *s, const struct group_row *g, char *out,
-		    size_t cap);
+/* Adds what the skill asks for and the group's policy does not give: "main, tool:register_group (only in main); network:example.org (...)". */
+void skills_missing(struct router *r, const struct skill *s, const struct group_row *g,
+		    struct buf *out);
 /* E_PERM names each missing permission. *when: from when on it holds. */
 int skills_enable(struct router *r, const char *name, const struct group_row *g, const char *by,
 		  enum refresh *when, struct err *e) must_check;
