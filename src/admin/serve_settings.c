@@ -9,9 +9,10 @@ static int read_log(const struct config *cfg, struct yaml_node *r, struct serve_
 		    struct err *e)
 {
 	struct yaml_node *section = yaml_at(r, "log");
+	const char *level; /* checked where it is read (policy/config.c) */
 
-	yaml_at(r, "log.level");
-	if (yaml_path(r, "log.file", "", cfg->home, out->log_file, PATH_CAP, e) < 0 ||
+	if (yaml_str(r, "log.level", "", &level, e) < 0 ||
+	    yaml_path(r, "log.file", "", cfg->home, out->log_file, PATH_CAP, e) < 0 ||
 	    yaml_size(r, "log.max_size", 20 * MIB, 64 << 10, 1024 * MIB, &out->log_max, e) < 0 ||
 	    yaml_i64(r, "log.keep", 5, 0, 100, &out->log_keep, e) < 0)
 		return -1;
