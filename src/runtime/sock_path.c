@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/str.h"
 #include "runtime/conn.h"
@@ -46,10 +48,16 @@ int sock_path(const char *path, struct sockaddr_un *sa, int *dir_fd, struct err 
 int sock_path_connect(const struct sockaddr_un *sa)
 {
 	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	struct stat st;
 
-	if (fd < 0 || connect(fd, (const struct sockaddr *)sa, sizeof(*sa)) < 0)
-		return -1;
-	return steal_fd(&fd);
+	bool as_owner = geteuid() == 0 && lstat(sa->sun_path, &st) == 0 && S_ISSOCK(st.st_mode) &&
+			st.st_uid != 0 && seteuid(st.st_uid) == 0;
+	int rc = fd < 0 ? -1 : connect(fd, (const struct sockaddr *)sa, sizeof(*sa)), why = errno;
+
+	if (as_owner && seteuid(0) < 0)
+		die("cannot be root again");
+	errno = why;
+	return rc < 0 ? -1 : steal_fd(&fd);
 }
 
 struct duplex *conn_unix(struct loop *l, const char *what, const char *path, struct err *e)

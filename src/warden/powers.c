@@ -19,6 +19,7 @@
 #include <sys/syscall.h>
 #include "base/log.h"
 #include "base/str.h"
+#include "runtime/own_mounts.h"
 
 #define BIT(cap) (1ULL << (cap))
 #define KEPT	 (BIT(CAP_CHOWN) | BIT(CAP_DAC_OVERRIDE) | BIT(CAP_FOWNER))
@@ -58,13 +59,11 @@ static void make_folders(char *path)
 /* Empties /run for this process but for a few folders, and its home if that is there. */
 static int cover_run(const struct config *cfg)
 {
-	const char *keep[] = {"/run/systemd/resolve",
-			      "/run/systemd/journal",
-			      "/run/resolvconf",
-			      "/run/NetworkManager",
-			      "/run/connman",
-			      "/run/nscd",
-			      str_starts(cfg->home, "/run/") ? cfg->home : NULL};
+	const char *keep[] = {
+		"/run/systemd/resolve", "/run/systemd/journal",
+		"/run/resolvconf",	"/run/NetworkManager",
+		"/run/connman",		"/run/nscd",
+		"/run/credentials",	str_starts(cfg->home, "/run/") ? cfg->home : NULL};
 	int fds[ARRAY_LEN(keep)], r;
 
 	for (size_t i = 0; i < ARRAY_LEN(keep); i++)
@@ -92,7 +91,7 @@ static int hide_engine(const struct config *cfg)
 	_cleanup_free_ char *real = realpath(cfg->engine_socket, NULL);
 	const char *path = real ? real : cfg->engine_socket;
 
-	if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", "none", MS_REC | MS_SLAVE, NULL) < 0)
+	if (own_mounts() < 0 || mount("none", "/", "none", MS_REC | MS_SLAVE, NULL) < 0)
 		return -1;
 	/* The usual place is covered in any case: an engine may be there beside the configured one. */
 	if (access("/run", F_OK) == 0 && cover_run(cfg) < 0)
@@ -129,7 +128,7 @@ void front_drop_powers(const struct config *cfg)
 	if (!hidden)
 		snprintf(why, sizeof(why), " hidden_why=\"%s\"", strerror(errno));
 	setrlimit(RLIMIT_CORE, &none); /* keys are in our memory */
-	name_caps(keep_caps(KEPT), caps, sizeof(caps));
+	name_caps(keep_caps(geteuid() ? 0 : KEPT), caps, sizeof(caps));
 	log_write(hidden ? LOG_INFO : LOG_WARN, "front", "powers that remain",
 		  "uid=%u caps=%s no_new_privs=%d engine_socket=%s%s", (unsigned)geteuid(), caps,
 		  prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0), hidden ? "hidden" : "in sight", why);
