@@ -224,15 +224,20 @@ static void run_form(const struct control_opts *o, const struct command_line *li
 		.r = r,
 	};
 
+	char **last = f->max ? &c.argv[f->max - 1] : NULL, *own = NULL;
+
 	if (f->rest && c.argc > f->max) {
 		rest = join_rest(line, used + f->max - 1);
 		c.argc = f->max;
-		c.argv[f->max - 1] = rest;
+		own = *last;
+		*last = rest;
 	}
 	if (c.argc < f->min || c.argc > f->max)
 		reply_usage(r);
 	else
 		f->run(&c);
+	if (own) /* the words are their owner's to free */
+		*last = own;
 }
 
 void command_do(const struct control_opts *o, const struct command_line *line,
