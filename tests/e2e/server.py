@@ -55,7 +55,9 @@ def make_home(home, config=None, policy=None):
     """Writes the two config files of a home."""
     home = pathlib.Path(home)
     (home / "config").mkdir(parents=True, exist_ok=True)
-    tree = merged({"sandbox": {"image_lock": LOCK}}, config or {})
+    # tests kill servers by the dozen, and stop them in the middle of turns
+    tree = merged({"sandbox": {"image_lock": LOCK}, "serve": {"crash_max": 0, "drain": "500ms"}},
+                  config or {})
     (home / "config/chela.yaml").write_text("\n".join(yaml_of(tree)) + "\n", "utf-8")
     if policy:
         (home / "config/policy.default.yaml").write_text(
