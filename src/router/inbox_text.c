@@ -80,7 +80,7 @@ size_t inbox_quote_len(const char *text)
 /* Who speaks in the earlier conversation (handin.c) without being a person. */
 static bool like_us(const char *p, const char *end)
 {
-	static const char *const heads[] = {"[you]", "[server]"};
+	static const char *const heads[] = {"[you]", "[server]", "[scheduled task"};
 
 	for (size_t i = 0; i < ARRAY_LEN(heads); i++) {
 		size_t n = strlen(heads[i]);

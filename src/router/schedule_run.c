@@ -149,18 +149,27 @@ void run_woken(struct router *r, int64_t run_id, const char *data)
 	begin(r, run_id, data);
 }
 
+/* The slot by the group's clock, as the heads of messages have it. */
+static void put_head(struct router *r, const struct pair *p, struct buf *head)
+{
+	const struct zone *tz = settings_get(r, p->task.group_id)->tz;
+	bool local = tz && !streq(zone_name(tz), "UTC");
+	int64_t s = p->run.slot_ms / 1000;
+	int64_t minute = (local ? s + zone_offset(tz, s, NULL) : s) / 60;
+
+	buf_putf(head, "[scheduled task %s, run %lld, %02d:%02d%s] ", p->name, (long long)p->run.id,
+		 (int)(minute / 60 % 24), (int)(minute % 60), local ? "" : "Z");
+}
+
 int run_turn(struct session *s, int64_t run_id, struct buf *head, struct err *e)
 {
 	struct pair p = {.prompt = NULL};
 	int rc = pair_get(s->r, run_id, &p, e);
 
 	if (rc == 0) {
-		int64_t minute = p.run.slot_ms / 60000;
-
 		if (p.task.max_ms && p.task.max_ms < s->turn_ms)
 			s->turn_ms = p.task.max_ms;
-		buf_putf(head, "[scheduled task %s, run %lld, %02d:%02dZ] ", p.name,
-			 (long long)run_id, (int)(minute / 60 % 24), (int)(minute % 60));
+		put_head(s->r, &p, head);
 		rc = store_run_turn(s->r->store, run_id, s->turn_id, e);
 	}
 	pair_free(&p);

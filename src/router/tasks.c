@@ -229,13 +229,18 @@ static int (*const setters[])(struct task_draft *d, const char *v, struct err *e
 
 static int set_members(struct task_draft *d, const cJSON *args, struct err *e)
 {
-	if (json_only(args, "a task", task_members, e) < 0)
+	if (json_only(args, "a task", task_members, e) < 0) {
+		e->code = E_INVAL; /* a person's or an agent's words, not a peer's */
 		return -1;
+	}
 	for (size_t i = 0; task_members[i]; i++) {
 		const char *v = NULL;
 
-		if (json_str_opt(args, task_members[i], NULL, &v, e) < 0 ||
-		    (v && setters[i](d, v, e) < 0))
+		if (json_str_opt(args, task_members[i], NULL, &v, e) < 0) {
+			e->code = E_INVAL;
+			return -1;
+		}
+		if (v && setters[i](d, v, e) < 0)
 			return -1;
 	}
 	return 0;

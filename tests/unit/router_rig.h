@@ -129,6 +129,11 @@ static void box_ready(void *ctx, int events)
 	bool dead = false;
 
 	peer_ready(b->r, events);
+	if (b->ask.kind == SANDBOX_TOOL) { /* a script, whole once its end has come */
+		if (s->ended && !b->n_lines++)
+			b->h->n_lines++;
+		return;
+	}
 	line_feed(&b->in, (const uint8_t *)s->got.p, s->got.len, box_line, b, &dead);
 	buf_reset(&s->got);
 	if (b->r->peer_eof)

@@ -1,0 +1,561 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The scheduler in a whole router: what a run becomes, how it ends, what is made up for, who waits for whom. */
+#include "router_schedule_rig.h"
+
+static void a_run_is_a_turn_of_its_own(void **state)
+{
+	struct house *h = *state;
+	struct buf b = {0};
+
+	house_start(h);
+	house_join(h, "main");
+	task(h, "main", "name=briefing|prompt=Sum up what is new|schedule=cron 0 9 * * *");
+	rounds(h, 5);
+	assert_int_equal(h->n_boxes, 0);
+	pass(h, HOUR);
+	await(h, &h->n_lines, 1);
+	assert_string_equal(h->boxes[0]->lines[0].text,
+			    "[scheduled task briefing, run 1, 09:00Z] Sum up what is new");
+	assert_int_equal(h->boxes[0]->ask.kind, SANDBOX_GROUP);
+	/* What people say in the meantime waits for its own turn. */
+	say(h, "main", "a", "hello");
+	await(h, &h->n_stored, 1);
+	rounds(h, 5);
+	assert_int_equal(h->n_lines, 1);
+	assert_int_equal(h->n_progress, 0);
+	answer(h->boxes[0], 0, "all is well");
+	await(h, &h->n_said, 1);
+	await(h, &h->n_lines, 2);
+	assert_has(&h->said, "all is well");
+	assert_string_equal(h->boxes[0]->lines[1].text, "[operator, 00:00Z] hello");
+	answer(h->boxes[0], 1, "hi");
+	await(h, &h->n_said, 2);
+	assert_runs(h, "60:ok:all is well;");
+	assert_int_equal(look(h, "SELECT count(*) FROM task_runs WHERE message_id IS NOT NULL AND "
+				 "turn_id IS NOT NULL AND ended_ms >= started_ms"),
+			 1);
+	buf_free(&b);
+}
+
+static void a_task_waits_for_the_turn_that_runs(void **state)
+{
+	struct house *h = *state;
+
+	house_start(h);
+	house_join(h, "main");
+	say(h, "main", "a", "hello");
+	await(h, &h->n_lines, 1);
+	task(h, "main", "name=t|prompt=p|schedule=every 1h");
+	pass(h, HOUR);
+	say(h, "main", "b", "after the task");
+	await(h, &h->n_stored, 2);
+	rounds(h, 5);
+	assert_int_equal(h->n_lines, 1); /* behind the task, which is no part of this turn */
+	answer(h->boxes[0], 0, "hi");
+	await(h, &h->n_lines, 2);
+	assert_has(&(struct buf){.p = h->boxes[0]->lines[1].text}, "[scheduled task t, run 1,");
+	answer(h->boxes[0], 1, "done");
+	await(h, &h->n_lines, 3);
+	assert_string_equal(h->boxes[0]->lines[2].text, "[operator, 00:00Z] after the task");
+}
+
+static void nothing_to_tell_is_not_told(void **state)
+{
+	struct house *h = *state;
+
+	house_start(h);
+	house_join(h, "main");
+	task(h, "main", "name=t|prompt=p|schedule=every 1h");
+	pass(h, HOUR);
+	await(h, &h->n_lines, 1);
+	answer(h->boxes[0], 0, "<internal>nothing new</internal>");
+	rounds(h, 10);
+	assert_runs(h, "60:ok:<internal>nothing new</internal>;");
+	assert_int_equal(h->n_said + h->n_notices, 0);
+}
+
+static void an_isolated_run_has_a_sandbox_that_goes_with_it(void **state)
+{
+	struct house *h = *state;
+
+	house_start(h);
+	house_join(h, "main");
+	say(h, "main", "a", "hello");
+	await(h, &h->n_lines, 1); /* the group's own sandbox is busy and stays so */
+	task(h, "main", "name=t|prompt=p|schedule=every 1h|context=isolated");
+	pass(h, HOUR);
+	await(h, &h->n_lines, 2);
+	assert_int_equal(h->n_boxes, 2);
+	assert_int_equal(h->boxes[1]->ask.kind, SANDBOX_TASK);
+	assert_false(h->boxes[1]->ask.resume);
+	answer(h->boxes[1], 0, "alone");
+	await(h, &h->n_said, 1);
+	await(h, &h->n_stops, 1);
+	assert_true(h->boxes[1]->ended);
+	assert_false(h->boxes[0]->ended);
+	assert_runs(h, "60:ok:alone;");
+	/* Nothing of it stays: the next one starts anew. */
+	assert_int_equal(look(h, "SELECT count(*) FROM sessions WHERE session <> ''"), 0);
+	pass(h, HOUR);
+	await(h, &h->n_boxes, 3);
+	assert_string_not_equal(h->boxes[2]->ask.session_id, h->boxes[1]->ask.session_id);
+}
+
+static void of_isolated_runs_two_of_a_group_go_on(void **state)
+{
+	struct house *h = *state;
+
+	house_start(h);
+	house_join(h, "main");
+	for (int i = 0; i < 5; i++) {
+		char args[100];
+
+		snprintf(args, sizeof(args), "name=t%d|prompt=p|schedule=every 1h|context=isolated",
+			 i);
+		task(h, "main", args);
+	}
+	task(h, "other", "name=o|prompt=p|schedule=every 1h|context=isolated");
+	pass(h, HOUR);
+	await(h, &h->n_lines, 3);
+	assert_int_equal(runs_in(h, RUN_RUNNING), 3);
+	assert_int_equal(runs_in(h, RUN_WAITING), 3);
+	for (int i = 0; i < 6; i++) { /* each end lets the next one begin */
+		await_at_least(h, &h->n_lines, i + 1);
+		answer(h->boxes[i], 0, "x");
+	}
+	await(h, &h->n_stops, 6);
+	assert_int_equal(runs_in(h, RUN_OK), 6);
+}
+
+/* --- catch-up, overlap, the clock --------------------------------------------------------- */
+
+static void after_an_absence_each_task_gets_its_due(void **state)
+{
+	struct house *h = *state;
+
+	h->silent = true;
+	house_start(h);
+	task(h, "g1", "name=t|prompt=p|schedule=every 1h|catch_up=skip");
+	task(h, "g2", "name=t|prompt=p|schedule=every 1h|catch_up=latest");
+	task(h, "g3", "name=t|prompt=p|schedule=every 1h|catch_up=all(3)");
+	rounds(h, 5);
+	house_stop(h);
+	rig_clock.fixed_ms += 5 * HOUR + HOUR / 2;
+	house_start(h);
+	rounds(h, 10);
+	assert_runs(h,
+		    "300:waiting:;240:waiting:;180:running:;120:missed:2 slots up to this one did "
+		    "not run;300:running:;240:missed:4 slots up to this one did not run;"
+		    "300:missed:5 slots up to this one did not run;");
+	assert_int_equal(look(h, "SELECT count(DISTINCT next_ms) FROM tasks"), 1);
+	assert_int_equal(look(h, "SELECT next_ms FROM tasks LIMIT 1"), T0 + 6 * HOUR);
+}
+
+static void a_clock_that_is_set_runs_nothing_twice(void **state)
+{
+	struct house *h = *state;
+
+	h->silent = true;
+	house_start(h);
+	task(h, "main", "name=t|prompt=p|schedule=every 1h|overlap=queue|catch_up=latest");
+	pass(h, HOUR);
+	assert_int_equal(look(h, "SELECT count(*) FROM task_runs"), 1);
+	pass(h, -HOUR); /* and the same hour again */
+	pass(h, HOUR);
+	assert_int_equal(look(h, "SELECT count(*) FROM task_runs"), 1);
+	pass(h, 10 * HOUR); /* forward: as if the server had been down */
+	assert_int_equal(look(h, "SELECT count(*) FROM task_runs"), 3);
+	assert_int_equal(runs_in(h, RUN_MISSED), 1);
+	pass(h, -10 * HOUR);
+	pass(h, 5 * HOUR);
+	assert_int_equal(look(h, "SELECT count(*) FROM task_runs"), 3);
+}
+
+static void a_run_that_goes_on_is_overlapped_or_not(void **state)
+{
+	struct house *h = *state;
+
+	h->silent = true;
+	house_start(h);
+	task(h, "g1", "name=t|prompt=p|schedule=every 1h|overlap=skip");
+	task(h, "g2", "name=t|prompt=p|schedule=every 1h|overlap=queue");
+	for (int i = 0; i < 3; i++)
+		pass(h, HOUR);
+	assert_int_equal(look(h, "SELECT count(*) FROM task_runs WHERE task_id = 1 AND state = 6"),
+			 2);
+	assert_int_equal(look(h, "SELECT count(*) FROM task_runs WHERE task_id = 1 AND state = 2"),
+			 1);
+	assert_int_equal(look(h, "SELECT count(*) FROM task_runs WHERE task_id = 2 AND state = 0"),
+			 2);
+	assert_int_equal(look(h, "SELECT count(*) FROM task_runs WHERE task_id = 2 AND state = 2"),
+			 1);
+}
+
+static void jitter_delays_and_a_restart_does_not_move_it(void **state)
+{
+	struct house *h = *state;
+	int64_t due;
+
+	h->silent = true;
+	house_start(h);
+	task(h, "main", "name=t|prompt=p|schedule=every 1h|jitter=30m");
+	due = look(h, "SELECT due_ms - next_ms FROM tasks");
+	assert_in_range(due, 1, 30 * MINUTE); /* of this task and slot; it might be 0 for another */
+	house_stop(h);
+	house_start(h);
+	assert_int_equal(look(h, "SELECT due_ms - next_ms FROM tasks"), due);
+	pass(h, HOUR + due - 1000);
+	assert_int_equal(look(h, "SELECT count(*) FROM task_runs"), 0);
+	pass(h, 1000);
+	assert_runs(h, "60:running:;");
+}
+
+static void a_time_that_is_over_is_done(void **state)
+{
+	struct house *h = *state;
+	struct err e = ERR_INIT;
+	int64_t id;
+
+	house_start(h);
+	house_join(h, "main");
+	id = task(h, "main", "name=once|prompt=p|schedule=at 2026-11-23 09:00");
+	pass(h, HOUR);
+	await(h, &h->n_lines, 1);
+	assert_int_equal(look(h, "SELECT state FROM tasks"), TASK_ACTIVE);
+	answer(h->boxes[0], 0, "ready");
+	await(h, &h->n_said, 1);
+	assert_int_equal(look(h, "SELECT state FROM tasks"), TASK_DONE);
+	assert_int_equal(try_task(h, "main", 0, "prompt=p|schedule=at 2026-11-23 08:30", &id, &e),
+			 -1);
+	assert_int_equal(e.code, E_INVAL);
+	assert_non_null(strstr(e.msg, "it is Mon 2026-11-23 09:00"));
+}
+
+static void a_paused_group_is_like_a_server_that_is_down(void **state)
+{
+	struct house *h = *state;
+
+	h->silent = true;
+	house_start(h);
+	task(h, "g1", "name=t|prompt=p|schedule=every 1h|catch_up=latest");
+	look(h, "SELECT 1");
+	{
+		sqlite3 *db;
+
+		assert_int_equal(sqlite3_open(h->file, &db), SQLITE_OK);
+		assert_int_equal(sqlite3_exec(db, "UPDATE groups SET paused = 1 WHERE name = 'g1'",
+					      NULL, NULL, NULL),
+				 SQLITE_OK);
+		pass(h, 3 * HOUR + HOUR / 2);
+		assert_int_equal(look(h, "SELECT count(*) FROM task_runs"), 0);
+		assert_int_equal(sqlite3_exec(db, "UPDATE groups SET paused = 0", NULL, NULL, NULL),
+				 SQLITE_OK);
+		sqlite3_close(db);
+	}
+	pass(h, 1000);
+	assert_runs(h, "180:running:;120:missed:2 slots up to this one did not run;");
+}
+
+/* --- failures ----------------------------------------------------------------------------- */
+
+static void a_failed_run_is_tried_again_and_then_told_once(void **state)
+{
+	struct house *h = *state;
+
+	house_start(h);
+	house_join(h, "main");
+	task(h, "main", "name=t|prompt=p|schedule=every 1d|retries=2|context=isolated");
+	pass(h, DAY);
+	for (int i = 0; i < 3; i++) {
+		await(h, &h->n_lines, i + 1);
+		lifecycle(h->boxes[i], h->boxes[i]->lines[0].uuid, "started");
+		result(h->boxes[i], "the model is away", true);
+		await(h, &h->n_stops, i + 1);
+		if (i == 2)
+			break;
+		assert_int_equal(runs_in(h, RUN_WAITING), 1);
+		pass(h, (30000 << i) - 1000);
+		assert_int_equal(h->n_lines, i + 1);
+		pass(h, 1000);
+	}
+	await(h, &h->n_notices, 1);
+	assert_has(&h->notices, "The task t could not be done (run 1): the model is away");
+	assert_runs(h, "1440:failed:the model is away;");
+	assert_int_equal(look(h, "SELECT tries FROM task_runs"), 2);
+}
+
+static void too_many_failures_in_a_row_pause_the_task(void **state)
+{
+	struct house *h = *state;
+	struct err e = ERR_INIT;
+	int64_t id;
+
+	house_start(h);
+	house_join(h, "main");
+	id = task(h, "main", "name=t|prompt=p|schedule=every 1d|max_failures=2|context=isolated");
+	for (int i = 0; i < 4; i++) { /* failed, well, failed, failed */
+		pass(h, DAY);
+		await(h, &h->n_lines, i + 1);
+		lifecycle(h->boxes[i], h->boxes[i]->lines[0].uuid, "started");
+		result(h->boxes[i], i == 1 ? "" : "no luck", i != 1);
+		await(h, &h->n_stops, i + 1);
+		assert_int_equal(look(h, "SELECT state FROM tasks"),
+				 i == 3 ? TASK_PAUSED : TASK_ACTIVE);
+	}
+	await(h, &h->n_notices, 3);
+	assert_has(&h->notices, "The task t is paused: it failed 2 times in a row, last: no luck");
+	assert_has(&h->notices, "chela tasks resume 1");
+	pass(h, 3 * DAY);
+	assert_int_equal(h->n_lines, 4);
+	assert_ok(task_resume(h->router, id, &e), &e);
+	rounds(h, 5);
+	assert_int_equal(h->n_lines, 4); /* from the next slot on */
+	pass(h, DAY);
+	await(h, &h->n_lines, 5);
+}
+
+static void a_sandbox_that_dies_each_time_fails_the_run(void **state)
+{
+	struct house *h = *state;
+
+	house_start(h);
+	house_join(h, "main");
+	task(h, "main", "name=t|prompt=p|schedule=every 1d");
+	pass(h, DAY);
+	for (int i = 0; i < 3; i++) {
+		await(h, &h->n_lines, i + 1);
+		agent_dies(h->boxes[i], "the agent ended with code 7");
+	}
+	await(h, &h->n_notices, 1);
+	assert_has(&h->notices,
+		   "The task t could not be done (run 1): the agent ended with code 7");
+	assert_runs(h, "1440:failed:the agent ended with code 7;");
+	assert_int_equal(in_state(h, MSG_FAILED), 1);
+}
+
+static void a_person_stops_a_run(void **state)
+{
+	struct house *h = *state;
+	struct err e = ERR_INIT;
+	int64_t id;
+
+	house_start(h);
+	house_join(h, "main");
+	id = task(h, "main", "name=t|prompt=p|schedule=every 1d|retries=3");
+	pass(h, DAY);
+	await(h, &h->n_lines, 1);
+	lifecycle(h->boxes[0], h->boxes[0]->lines[0].uuid, "started");
+	rounds(h, 3);
+	assert_ok(task_cancel(h->router, id, &e), &e);
+	await(h, &h->n_lines, 2);
+	assert_string_equal(h->boxes[0]->lines[1].control, "interrupt");
+	agent_says(h->boxes[0], "{\"type\":\"result\",\"subtype\":\"error_during_execution\","
+				"\"is_error\":true,\"terminal_reason\":\"aborted_by_user\"}");
+	await(h, &h->n_notices, 1);
+	assert_has(&h->notices, "I stopped: the task was cancelled.");
+	assert_runs(h, "1440:stopped:I stopped: the task was cancelled.;");
+	assert_int_equal(look(h, "SELECT state FROM tasks"), TASK_CANCELLED);
+	assert_int_equal(look(h, "SELECT next_ms IS NULL FROM tasks"), 1);
+	assert_int_equal(task_cancel(h->router, id, &e), -1);
+}
+
+static void a_run_that_takes_too_long_fails(void **state)
+{
+	struct house *h = *state;
+
+	house_start(h);
+	house_join(h, "main");
+	task(h, "main", "name=t|prompt=p|schedule=every 1d|max_run=1s");
+	pass(h, DAY);
+	await(h, &h->n_lines, 1);
+	lifecycle(h->boxes[0], h->boxes[0]->lines[0].uuid, "started");
+	await(h, &h->n_lines, 2); /* a second later */
+	assert_string_equal(h->boxes[0]->lines[1].control, "interrupt");
+	agent_says(h->boxes[0], "{\"type\":\"result\",\"subtype\":\"error_during_execution\","
+				"\"is_error\":true,\"terminal_reason\":\"aborted_by_user\"}");
+	await(h, &h->n_notices, 1);
+	assert_has(&h->notices, "(run 1): I stopped: this took longer than 1 s.");
+	assert_runs(h, "1440:failed:I stopped: this took longer than 1 s.;");
+}
+
+static void a_run_is_asked_for_at_once(void **state)
+{
+	struct house *h = *state;
+	struct err e = ERR_INIT;
+	int64_t id, run = 0;
+
+	house_start(h);
+	house_join(h, "main");
+	id = task(h, "main", "name=t|prompt=p|schedule=every 1d");
+	assert_ok(task_run_now(h->router, id, &run, &e), &e);
+	await(h, &h->n_lines, 1);
+	assert_int_equal(task_run_now(h->router, id, &run, &e), -1);
+	assert_int_equal(e.code, E_LIMIT);
+	answer(h->boxes[0], 0, "now");
+	await(h, &h->n_said, 1);
+	assert_int_equal(look(h, "SELECT manual FROM task_runs WHERE slot_ms % 1000 <> 0"), 1);
+	assert_int_equal(look(h, "SELECT next_ms FROM tasks"), T0 + DAY);
+}
+
+static void a_task_whose_chat_went_to_another_group_fails_with_the_way_out(void **state)
+{
+	struct house *h = *state;
+	struct err e = ERR_INIT;
+	struct chat_row c;
+	struct group_row other;
+
+	house_start(h);
+	house_join(h, "main");
+	task(h, "g1", "name=t|prompt=p|schedule=every 1h|max_failures=1");
+	assert_ok(store_chat_find(h->st, "console", "g1", &c, &e), &e);
+	assert_ok(store_group_ensure(h->st, "g2", false, &other, &e), &e);
+	assert_ok(store_chat_link(h->st, c.id, other.id, &e), &e);
+	pass(h, HOUR);
+	assert_int_equal(runs_in(h, RUN_FAILED), 1);
+	assert_int_equal(h->n_lines, 0);
+	assert_int_equal(look(h, "SELECT state FROM tasks"), TASK_PAUSED);
+}
+
+static void what_it_cost_is_kept(void **state)
+{
+	struct house *h = *state;
+
+	house_start(h);
+	house_join(h, "main");
+	task(h, "main", "name=t|prompt=p|schedule=every 1h");
+	for (int i = 0; i < 2; i++) {
+		char line[300];
+
+		pass(h, HOUR);
+		await(h, &h->n_lines, i + 1);
+		lifecycle(h->boxes[0], h->boxes[0]->lines[i].uuid, "started");
+		snprintf(line, sizeof(line),
+			 "{\"type\":\"result\",\"subtype\":\"success\",\"is_error\":false,"
+			 "\"result\":\"x\",\"session_id\":\"" SESSION_ID
+			 "\",\"total_cost_usd\":%s}",
+			 i ? "0.0500005" : "0.02");
+		agent_says(h->boxes[0], line);
+		await(h, &h->n_said, i + 1);
+	}
+	/* The agent tells a sum. */
+	assert_int_equal(look(h, "SELECT cost_micro FROM task_runs WHERE id = 1"), 20000);
+	assert_int_equal(look(h, "SELECT cost_micro FROM task_runs WHERE id = 2"), 30001);
+}
+
+static void what_is_asked_wrongly_is_refused_in_words(void **state)
+{
+	static const struct {
+		const char *args, *says;
+	} cases[] = {
+		{"schedule=every 1h", "prompt: say what"},
+		{"prompt=p", "schedule: say when"},
+		{"prompt=p|schedule=every 10s", "1m"},
+		{"prompt=p|schedule=cron 0 8 * *", "field"},
+		{"prompt=p|schedule=every 1h|zone=Europe/Berln", "Europe/Berlin"},
+		{"prompt=p|schedule=every 1h|name=Big", "name:"},
+		{"prompt=p|schedule=every 1h|name=17", "name:"},
+		{"prompt=p|schedule=every 1h|context=alone",
+		 "context: \"alone\" is not group or isolated"},
+		{"prompt=p|schedule=every 1h|catch_up=all(101)", "catch_up:"},
+		{"prompt=p|schedule=every 1h|catch_up=all()", "catch_up:"},
+		{"prompt=p|schedule=every 1h|overlap=no", "overlap:"},
+		{"prompt=p|schedule=every 1h|max_run=2d", "max_run"},
+		{"prompt=p|schedule=every 1h|jitter=x", "jitter"},
+		{"prompt=p|schedule=every 1h|retries=11",
+		 "retries: \"11\" is no number from 0 to 10"},
+		{"prompt=p|schedule=every 1h|max_failures=-1", "max_failures:"},
+		{"prompt=p|schedule=every 1h|chat=console:g2", "chat: this group has no chat"},
+		{"prompt=p|schedule=every 1h|chat=nonsense", "chat: this group has no chat"},
+		{"prompt=p|schedule=every 1h|catchup=skip", "catch_up"},
+	};
+	struct house *h = *state;
+
+	house_start(h);
+	make_group(h, "g2");
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct err e = ERR_INIT;
+		int64_t id = 0;
+
+		assert_int_equal(try_task(h, "g1", 0, cases[i].args, &id, &e), -1);
+		assert_int_equal(e.code, E_INVAL);
+		if (!strstr(e.msg, cases[i].says))
+			fail_msg("%s: %s", cases[i].args, e.msg);
+	}
+	assert_int_equal(look(h, "SELECT count(*) FROM tasks"), 0);
+}
+
+static void see_name(void *ctx, const struct task_row *t)
+{
+	buf_putf(ctx, "%s ", t->name);
+}
+
+static void put_line(void *ctx, const struct task_row *t)
+{
+	task_put_line(ctx, t);
+}
+
+static void names_are_made_and_changes_keep_the_rest(void **state)
+{
+	struct house *h = *state;
+	struct err e = ERR_INIT;
+	struct buf b = {0};
+	int64_t id, out = 0;
+
+	house_start(h);
+	id = task(h, "g1",
+		  "prompt=Sum up: what is NEW?|schedule=cron  0 8 * * 1|zone=Europe/Berlin");
+	task(h, "g1", "prompt=Sum up: what is new!|schedule=every 2h");
+	task(h, "g1", "prompt=\xc3\xa4\xc3\xb6|schedule=every 2h");
+	assert_ok(store_task_each(h->st, 0, false, see_name, &b, &e), &e);
+	assert_string_equal(b.p, "sum-up-what-is-new sum-up-what-is-new-2 task ");
+	buf_reset(&b);
+	assert_ok(try_task(h, "g1", id, "overlap=queue", &out, &e), &e);
+	assert_int_equal(out, id);
+	assert_ok(store_task_get(h->st, id, put_line, &b, &e), &e);
+	assert_string_equal(b.p, "#1 sum-up-what-is-new: cron 0 8 * * 1 (Europe/Berlin), next Mon "
+				 "2026-11-30 08:00 CET");
+	buf_reset(&b);
+	assert_ok(task_pause(h->router, id, "by Ann", &e), &e);
+	assert_ok(store_task_get(h->st, id, put_line, &b, &e), &e);
+	assert_has(&b, ", paused: by Ann");
+	buf_free(&b);
+	for (int i = 0; i < 97; i++) {
+		char args[60];
+
+		snprintf(args, sizeof(args), "name=n%d|prompt=p|schedule=every 1h", i);
+		task(h, "g1", args);
+	}
+	assert_int_equal(try_task(h, "g1", 0, "prompt=p|schedule=every 1h", &out, &e), -1);
+	assert_int_equal(e.code, E_LIMIT);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, schedule_setup, house_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_run_is_a_turn_of_its_own),
+		TEST(a_task_waits_for_the_turn_that_runs),
+		TEST(nothing_to_tell_is_not_told),
+		TEST(an_isolated_run_has_a_sandbox_that_goes_with_it),
+		TEST(of_isolated_runs_two_of_a_group_go_on),
+		TEST(after_an_absence_each_task_gets_its_due),
+		TEST(a_clock_that_is_set_runs_nothing_twice),
+		TEST(a_run_that_goes_on_is_overlapped_or_not),
+		TEST(jitter_delays_and_a_restart_does_not_move_it),
+		TEST(a_time_that_is_over_is_done),
+		TEST(a_paused_group_is_like_a_server_that_is_down),
+		TEST(a_failed_run_is_tried_again_and_then_told_once),
+		TEST(too_many_failures_in_a_row_pause_the_task),
+		TEST(a_sandbox_that_dies_each_time_fails_the_run),
+		TEST(a_person_stops_a_run),
+		TEST(a_run_that_takes_too_long_fails),
+		TEST(a_run_is_asked_for_at_once),
+		TEST(a_task_whose_chat_went_to_another_group_fails_with_the_way_out),
+		TEST(what_it_cost_is_kept),
+		TEST(what_is_asked_wrongly_is_refused_in_words),
+		TEST(names_are_made_and_changes_keep_the_rest),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
