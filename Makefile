@@ -279,6 +279,8 @@ format: ## rewrite all C files by .clang-format
 
 ## Ship
 SHARE := $(DESTDIR)$(PREFIX)/share/chela
+LIB := $(DESTDIR)$(PREFIX)/lib
+MAN := $(DESTDIR)$(PREFIX)/share/man
 install: all runner ## install to DESTDIR and PREFIX
 	install -D -m 755 -s build/release/chela $(DESTDIR)$(PREFIX)/bin/chela
 	install -d $(SHARE)/config $(SHARE)/container $(SHARE)/groups $(SHARE)/skills \
@@ -294,10 +296,18 @@ install: all runner ## install to DESTDIR and PREFIX
 	install -m 644 channels/whatsapp/PROTOCOL.md $(SHARE)/channels/whatsapp
 	install -m 755 build/runner/runner $(SHARE)/container/runner
 	install -m 644 LICENSE README.md $(SHARE)
+	install -d $(LIB)/systemd/system $(LIB)/sysusers.d $(MAN)/man1 $(MAN)/man5
+	sed 's,/usr/local/bin/,$(PREFIX)/bin/,' systemd/chela.service >$(LIB)/systemd/system/chela.service
+	install -m 644 systemd/chela.sysusers $(LIB)/sysusers.d/chela.conf
+	install -m 644 man/*.1 $(MAN)/man1
+	install -m 644 man/*.5 $(MAN)/man5
 
 uninstall: ## remove what install put there
 	rm -f $(DESTDIR)$(PREFIX)/bin/chela
 	rm -rf $(SHARE)
+	rm -f $(LIB)/systemd/system/chela.service $(LIB)/sysusers.d/chela.conf \
+		$(patsubst man/%.1,$(MAN)/man1/%.1,$(wildcard man/*.1)) \
+		$(patsubst man/%.5,$(MAN)/man5/%.5,$(wildcard man/*.5))
 
 DIST := build/chela-$(VERSION).tar.xz
 dist: ## a reproducible source archive of HEAD
