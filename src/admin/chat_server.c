@@ -12,8 +12,6 @@
 #include "admin/chat.h"
 #include "base/str.h"
 
-#define LOG_KEEP_BYTES (8 << 20)
-
 extern char **environ;
 
 /* What a server of ours that could not start has told people: its last such line in the log, from where it began. */
@@ -79,17 +77,10 @@ static void on_ready(void *ctx, int ev)
 	/* n == 0: it could not start; its exit is told by on_exit_event */
 }
 
-/* Appends; a log that has grown large is put aside first (one old one is kept). */
-static int open_log(const char *home, struct err *e)
+/* For what it says before its own log is open, which is the same file. */
+static int open_log(const char *file, struct err *e)
 {
-	_cleanup_free_ char *file = xasprintf("%s/chela.log", home);
-	_cleanup_free_ char *old = xasprintf("%s/chela.log.1", home);
-	struct stat st;
-	int fd;
-
-	if (stat(file, &st) == 0 && st.st_size > LOG_KEEP_BYTES && rename(file, old) < 0)
-		return err_sys(e, errno, "cannot put %s aside", file);
-	fd = open(file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	int fd = open(file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return err_sys(e, errno, "cannot open %s", file);
 	return fd;
@@ -97,8 +88,9 @@ static int open_log(const char *home, struct err *e)
 
 int chat_start_server(struct chat *c, struct err *e)
 {
-	const char *argv[9] = {"/proc/self/exe", "--home", c->cfg->home};
-	_cleanup_close_ int log = open_log(c->cfg->home, e);
+	const char *argv[11] = {"/proc/self/exe", "--home", c->cfg->home};
+	_cleanup_free_ char *file = xasprintf("%s/chela.log", c->cfg->home);
+	_cleanup_close_ int log = open_log(file, e);
 	_cleanup_close_ int out = -1;
 	struct proc_spec spec = {.argv = argv, .env = (const char *const *)environ};
 	size_t n = 3;
@@ -118,6 +110,8 @@ int chat_start_server(struct chat *c, struct err *e)
 	argv[n++] = "serve";
 	argv[n++] = "--ready-fd";
 	argv[n++] = "1";
+	argv[n++] = "--log-file";
+	argv[n++] = file;
 	spec.fds[0] = -1;
 	spec.fds[1] = out;
 	spec.fds[2] = log;
