@@ -6,6 +6,7 @@
 #include <string.h>
 #include "admin/command.h"
 #include "base/str.h"
+#include "base/zone.h"
 #include "router/settings.h"
 #include "router/task_may.h"
 #include "router/tasks.h"
@@ -38,6 +39,7 @@ struct list {
 	char name[65];
 	bool many;
 	int64_t n;
+	struct zones zones; /* in which tasks are listed */
 };
 
 static void list_task(void *ctx, const struct task_row *t)
@@ -48,6 +50,7 @@ static void list_task(void *ctx, const struct task_row *t)
 	if (l->many && (!l->n || !streq(l->name, t->group)))
 		reply_line(l->r, "%s:", t->group);
 	str_copy(l->name, sizeof(l->name), t->group);
+	zones_keep(&l->zones, t->zone);
 	task_put_line(&line, t);
 	reply_line(l->r, "%s%s", l->many ? "  " : "", line.p);
 	l->n++;
@@ -63,6 +66,7 @@ static void list(struct command *c)
 	l.many = !group;
 	if (rc == 0)
 		rc = store_task_each(c->o->store, group, false, list_task, &l, &e);
+	zones_drop(&l.zones);
 	if (rc == 0 && !l.n)
 		reply_line(
 			c->r,

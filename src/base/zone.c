@@ -217,6 +217,29 @@ const char *zone_name(const struct zone *z)
 	return z->name;
 }
 
+void zones_keep(struct zones *k, const char *name)
+{
+	struct err none = ERR_INIT;
+	struct zone *z;
+
+	for (size_t i = 0; i < ZONES_KEPT && k->kept[i]; i++)
+		if (streq(k->kept[i]->name, name))
+			return;
+	z = zone_open(name, &none);
+	if (!z)
+		return;
+	zone_close(k->kept[k->next]);
+	k->kept[k->next] = z;
+	k->next = (k->next + 1) % ZONES_KEPT;
+}
+
+void zones_drop(struct zones *k)
+{
+	for (size_t i = 0; i < ZONES_KEPT; i++)
+		zone_close(k->kept[i]);
+	*k = (struct zones){0};
+}
+
 /* -- Clocks. */
 
 int32_t zone_offset(const struct zone *z, int64_t utc_s, const char **abbrev)

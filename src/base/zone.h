@@ -15,8 +15,8 @@
 
 struct zone;
 /* "Europe/Berlin", "UTC". E_INVAL names the nearest one that is there. Names with "..", "/" at the start or odd characters are refused.
- * Cold, it costs 0.3 ms (GLib spreads the rules over the years); 5 us when a zone of that name is open already: who parses many
- * schedules keeps a zone open of each name that is in use. */
+ * Cold, it costs 0.3 ms (GLib spreads the rules over the years); 5 us when a zone of that name is open already: who opens many
+ * keeps those that come again (zones_keep). */
 struct zone *zone_open(const char *name, struct err *e) must_check;
 void zone_close(struct zone *z); /* NULL is fine */
 static inline void cleanup_zone_p(struct zone **z)
@@ -29,6 +29,16 @@ const char *zone_name(const struct zone *z);
 int32_t zone_offset(const struct zone *z, int64_t utc_s, const char **abbrev);
 /* Whether the offset changes in (from_s, to_s], and when first. The two are at most three days apart. */
 bool zone_change(const struct zone *z, int64_t from_s, int64_t to_s, int64_t *at_s);
+
+/* Zones that are kept open so that opening them again is cheap: the last few names. All zero is empty. */
+#define ZONES_KEPT 16
+struct zones {
+	struct zone *kept[ZONES_KEPT];
+	size_t next;
+};
+void zones_keep(struct zones *k,
+		const char *name); /* a name that is not there is left to zone_open */
+void zones_drop(struct zones *k);
 
 /* A wall clock's time as seconds since 1970-01-01T00:00:00 on that clock. */
 enum zone_fit {

@@ -31,6 +31,8 @@ struct schedule {
 	size_t first, n, cap;
 	int64_t now_ms; /* of the last step, in whole seconds */
 	int64_t claims, steps;
+	struct zones
+		zones; /* that tasks were claimed in: opening one anew takes longer than a claim */
 };
 
 /* --- claims ------------------------------------------------------------------------------- */
@@ -99,6 +101,7 @@ static int claim_one(struct schedule *sc, int64_t group_id, int64_t now, struct 
 
 	if (store_due_task(sc->r->store, group_id, now, take_task, &c, e) < 0)
 		return -1;
+	zones_keep(&sc->zones, c.zone);
 	s = slots_parse(c.spec, c.zone, c.t.anchor_ms, &why);
 	/* It was right once: the time zone has gone from the system, most likely. */
 	rc = s ? claim_slots(sc, &c, s, now, e) : task_pause_told(sc->r, &c.t, why.msg, e);
@@ -391,6 +394,7 @@ void schedule_close(struct router *r)
 		close(sc->jumps);
 	timer_free(sc->timer);
 	map_free(&sc->asked);
+	zones_drop(&sc->zones);
 	free(sc->list);
 	free(sc);
 }

@@ -5,6 +5,7 @@
  */
 #include <string.h>
 #include "base/str.h"
+#include "base/zone.h"
 #include "router/settings.h"
 #include "router/task_may.h"
 #include "router/tasks.h"
@@ -198,6 +199,7 @@ struct list {
 	struct buf text;
 	int64_t n, left;
 	const char *zone;
+	struct zones zones; /* in which tasks are listed */
 };
 
 static void add_task(void *ctx, const struct task_row *t)
@@ -210,6 +212,7 @@ static void add_task(void *ctx, const struct task_row *t)
 	}
 	if (l->n++)
 		buf_puts(&l->text, "\n");
+	zones_keep(&l->zones, t->zone);
 	task_put_line(&l->text, t);
 }
 
@@ -219,6 +222,7 @@ static void reply_list(struct mcp_call *c, struct list *l, const char *none)
 		buf_putf(&l->text, "\n[and %lld more]", (long long)l->left);
 	mcp_reply_text(c, l->n ? l->text.p : none, false);
 	buf_free(&l->text);
+	zones_drop(&l->zones);
 }
 
 static void list_tasks(void *peer, struct mcp_call *c, const cJSON *args)
@@ -232,6 +236,7 @@ static void list_tasks(void *peer, struct mcp_call *c, const cJSON *args)
 		return;
 	if (store_task_each(s->r->store, g.id, cJSON_IsTrue(json_find(args, "all")), add_task, &l,
 			    &e) < 0) {
+		zones_drop(&l.zones);
 		buf_free(&l.text);
 		tool_failed(s, c, &e);
 		return;

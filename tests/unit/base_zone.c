@@ -338,6 +338,34 @@ static void broken_files(void **state)
 	assert_int_equal(unsetenv("TZDIR"), 0);
 }
 
+static void kept(void **state)
+{
+	static const char *const names[] = {"Europe/Berlin", "Europe/Paris", "Europe/Rome",
+					    "Asia/Tokyo"};
+	struct zones k = {0};
+
+	(void)state;
+	zones_keep(&k, "Europe/Berlin");
+	zones_keep(&k, "Europe/Berlin");
+	zones_keep(&k, "Europe/Belrin");
+	assert_string_equal(zone_name(k.kept[0]), "Europe/Berlin");
+	assert_null(k.kept[1]);
+	for (size_t i = 0; i < 15; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "Etc/GMT%+d", (int)i - 7);
+		zones_keep(&k, i == 7 ? "Etc/UTC" : name);
+	}
+	assert_string_equal(zone_name(k.kept[0]), "Europe/Berlin");
+	for (size_t i = 1; i < ARRAY_LEN(names); i++) /* the oldest make room */
+		zones_keep(&k, names[i]);
+	assert_string_equal(zone_name(k.kept[0]), "Europe/Paris");
+	assert_string_equal(zone_name(k.kept[2]), "Asia/Tokyo");
+	zones_drop(&k);
+	assert_null(k.kept[0]);
+	zones_drop(&k);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -345,6 +373,7 @@ int main(void)
 		cmocka_unit_test(walls),    cmocka_unit_test(changes),
 		cmocka_unit_test(formats),  cmocka_unit_test(unknown),
 		cmocka_unit_test(rules),    cmocka_unit_test(broken_files),
+		cmocka_unit_test(kept),
 	};
 
 	return cmocka_run_group_tests_name("base_zone", tests, NULL, NULL);
