@@ -11,11 +11,10 @@
 #include "base/slots.h"
 #include "base/str.h"
 
-#define STEP_US	    3000 /* what a step may take; the commit comes on top */
-#define STEP_CLAIMS 100
-#define REST_MS                                                                                    \
-	3600000 /* the timer runs this long at most: it goes by another clock than the tasks */
-#define ISOLATED_MAX 2 /* runs of one group in sandboxes of their own */
+#define STEP_US	     3000 /* what a step may take; the commit comes on top */
+#define STEP_CLAIMS  100
+#define REST_MS	     3600000 /* the timer runs at most so long, for it goes by another clock */
+#define ISOLATED_MAX 2	     /* runs of one group in sandboxes of their own */
 
 struct schedule {
 	struct router *r;
@@ -31,8 +30,7 @@ struct schedule {
 	size_t first, n, cap;
 	int64_t now_ms; /* of the last step, in whole seconds */
 	int64_t claims, steps;
-	struct zones
-		zones; /* that tasks were claimed in: opening one anew takes longer than a claim */
+	struct zones zones; /* of the tasks claimed: to open one anew takes longer than a claim */
 };
 
 /* --- claims ------------------------------------------------------------------------------- */

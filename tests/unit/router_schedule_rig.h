@@ -125,7 +125,7 @@ static maybe_unused int64_t runs_in(struct house *h, enum run_state state)
 	return look(h, sql);
 }
 
-static void put_run_words(void *ctx, const struct run_row *r)
+static maybe_unused void put_run_words(void *ctx, const struct run_row *r)
 {
 	buf_putf(ctx, "%lld:%s:%s%s;", (long long)((r->slot_ms - T0) / MINUTE),
 		 run_state_word(r->state), r->text, r->error);
