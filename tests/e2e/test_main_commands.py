@@ -125,7 +125,7 @@ def acts(server, like):
 @pytest.mark.parametrize("platform", MAIN)
 def test_what_comes_twice_is_done_once(house, platform):
     fake, name = house.fakes[platform], f"twice-{platform}"
-    answer(fake, MAIN[platform], line_for(platform, f"groups add {name}"), "There is a group")
+    answer(fake, MAIN[platform], line_for(platform, f"groups add {name}"), name)
     fake.wait(what="idle", timeout=30)
     mark = newest(fake, MAIN[platform])
     fake.call("wire", do="redeliver", count=1)
@@ -161,9 +161,11 @@ def test_main_commands_elsewhere_are_talk(house):
 def test_stop_ends_the_turn_of_its_chat(house):
     telegram, server = house.telegram, house.server
     cli(server, "people", "role", "telegram:1002", "member", "family")
+    cli(server, "groups", "set", "family", "tools", "on")
     mark = newest(telegram, FAMILY)
-    telegram.inject(do="message", chat=FAMILY, text="!slow 400 50", user=BOB, mention=True)
-    telegram.wait(what="signs", chat=FAMILY, kind="typing", timeout=60)
+    telegram.inject(do="message", chat=FAMILY, user=BOB, mention=True,
+                    text="now:\n!bash until [ -s gate ]; do sleep 0.05; done")
+    telegram.wait(chat=FAMILY, since=mark, timeout=60, **FROM_BOT)  # what it does, in words
     status = json.loads(cli(server, "status", "--json"))
     assert [s for s in status["sessions"] if s["group"] == "family" and s["state"] == "working"]
     telegram.inject(do="message", chat=FAMILY, text="/stop", user=BOB)
@@ -189,7 +191,7 @@ def test_a_kill_in_between_loses_and_doubles_nothing(house):
         held.kill()
         held.close()
         server.wait_log('comp=serve msg="ready"', 60, log)
-        telegram.wait(chat=ALICE, regex=rf"There is a group killed{i}\b", timeout=60, **FROM_BOT)
+        telegram.wait(chat=ALICE, regex=rf"\bkilled{i}\b", timeout=60, **FROM_BOT)
         assert len(acts(server, f"groups add killed{i}")) == 1
         assert server.rows("SELECT count(*), min(state) FROM messages WHERE dir = 0 AND text = ?",
                            f"/groups add killed{i}") == [(1, 3)]
@@ -211,7 +213,7 @@ def test_restart_comes_back(house):
 def test_the_record_names_who_asked(house):
     cli(house.server, "groups", "list")
     answer(house.telegram, ALICE, "/version", r"chela \d")
-    answer(house.telegram, FAMILY, "/outbox@chela_bot", "outbox", user=BOB)
+    answer(house.telegram, FAMILY, "/groups list", "for chats of the main group", user=BOB)
     said = answer(house.telegram, ALICE, "/acts 50", "acts 50")
     assert re.search(r"the operator cli: groups list", said), said
     assert re.search(r"\(telegram:1001\) chat in main: version", said), said
