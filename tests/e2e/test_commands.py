@@ -407,10 +407,30 @@ def test_wrong_words_are_one_line(warm, words, status, told):
     assert warm.cli("groups").stdout == before
 
 
-def test_usage_is_told_in_one_place(warm):
-    done = warm.cli("groups", "rm", "work")
+@pytest.mark.parametrize("words, told", [
+    (["groups", "rm", "work"], 'there is no command "groups rm"; did you mean: chela groups '),
+    (["groups", "add"], "usage: chela groups add NAME [CHANNEL:CHAT]"),
+    (["groups", "list", "all", "of", "them"], "usage: chela groups list"),
+])
+def test_usage_is_one_line(warm, words, told):
+    done = warm.cli(*words)
     assert done.returncode == 2 and done.stdout == ""
-    assert done.stderr.startswith("usage: chela groups [list]\n") and "groups unlink" in done.stderr
+    (line,) = done.stderr.splitlines()
+    assert told in line, line
+
+
+def test_help_comes_from_the_table(tmp_path):
+    """For people, of one command, and for machines; without a server."""
+    table = json.loads(run_cli(tmp_path, "help", "--json").stdout)
+    listed = run_cli(tmp_path, "help").stdout
+    for command in table["commands"]:
+        if "cli" in command["where"]:
+            assert re.search(rf"^  {command['name'].split()[0]}\b", listed, re.M), command
+            more = run_cli(tmp_path, "help", command["name"].split()[0])
+            assert more.returncode == 0, command
+    assert {c["name"] for c in table["local"]} >= {"serve", "chat", "status", "doctor", "help"}
+    assert all(len(line) <= 130 for line in listed.splitlines())
+    assert run_cli(tmp_path, "help", "nothing-like-it").returncode == 2
 
 
 def test_signals(make_server):
