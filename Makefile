@@ -255,12 +255,13 @@ $(FUZZERS:%=$(B)/replay/%): $(B)/replay/%: $(B)/tests/fuzz/fuzz_%.o $(B)/tests/f
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CHELA_CFLAGS) $(CHELA_LDFLAGS) -o $@ $(filter %.o %.a,$^) $(PKG_LIBS)
 
-BENCHES := $(B)/bench/door_bench $(B)/bench/gateway_bench
+BENCHES := $(B)/bench/door_bench $(B)/bench/gateway_bench $(B)/bench/tasks_bench
 bench: all $(BENCHES) build/bench/agent ## measure; prints a table and writes build/bench.json
 	$(Q)$(MAKE) --no-print-directory image || echo 'bench: no image, so some steps will be skipped'
 	$(Q)$(PYTHON) tests/bench/bench.py --out build/bench.json </dev/null
 $(B)/bench/door_bench: $(patsubst %,$(B)/lib%.a,$(below_door))
 $(B)/bench/gateway_bench: $(patsubst %,$(B)/lib%.a,$(below_gateway))
+$(B)/bench/tasks_bench: $(patsubst %,$(B)/lib%.a,$(below_router))
 $(BENCHES): $(B)/bench/%: $(B)/tests/bench/%.o
 	$(call say,LD,$@)
 	@mkdir -p $(@D)

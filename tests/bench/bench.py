@@ -28,6 +28,7 @@ TARGETS = {  # name: (at most or at least, value)
     "handoff_p50_ms": ("<=", 0.5), "handoff_p99_ms": ("<=", 3), "cold_reply_ratio": ("<=", 1.15),
     "door_rtt_p50_ms": ("<=", 0.3), "door_down_mb_s": (">=", 150), "door_up_mb_s": (">=", 80),
     "gateway_ttfb_added_ms": ("<=", 0.5), "growth_100k_mb": ("<=", 1),
+    "tasks_10k_longest_ms": ("<=", 10), "tasks_10k_claim_s": ("<=", 3),
     **channels.TARGETS,
 }
 BINARIES = rig.ROOT / "build/release/bench"
@@ -50,6 +51,10 @@ def start():
 
 def gateway():
     yield from program(BINARIES / "gateway_bench")
+
+
+def tasks():
+    yield from program(BINARIES / "tasks_bench")
 
 
 def door():
@@ -137,8 +142,8 @@ def handoff():
     yield "intake_per_s", rate, "1/s"
 
 
-STEPS = {"start": start, "gateway": gateway, "door": door, "handoff": handoff, "warm": warm,
-         "cold": cold_reply, **channels.STEPS}
+STEPS = {"start": start, "gateway": gateway, "tasks": tasks, "door": door, "handoff": handoff,
+         "warm": warm, "cold": cold_reply, **channels.STEPS}
 
 
 def row_of(name, value, unit):
