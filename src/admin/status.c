@@ -8,6 +8,7 @@
 #include "base/guest_log.h"
 #include "base/str.h"
 #include "base/buf.h"
+#include "router/tasks.h"
 
 static void add_session(void *ctx, const struct session_status *s)
 {
@@ -249,6 +250,38 @@ static void put_session(void *ctx, const struct session_status *s)
 		   s->why);
 }
 
+struct task_view {
+	int64_t active, paused, next_ms;
+	struct buf next; /* a line about the one that is due next */
+};
+
+static void look_at_task(void *ctx, const struct task_row *t)
+{
+	struct task_view *v = ctx;
+
+	v->active += t->state == TASK_ACTIVE;
+	v->paused += t->state == TASK_PAUSED;
+	if (t->state != TASK_ACTIVE || !t->next_ms || (v->next_ms && t->next_ms >= v->next_ms))
+		return;
+	v->next_ms = t->next_ms;
+	buf_reset(&v->next);
+	task_put_line(&v->next, t);
+}
+
+static int put_tasks(struct command *c, int64_t group_id, struct err *e)
+{
+	struct task_view v = {.active = 0};
+	int rc = store_task_each(c->o->store, group_id, false, look_at_task, &v, e);
+
+	if (rc == 0)
+		reply_line(c->r, "tasks: %lld active, %lld paused", (long long)v.active,
+			   (long long)v.paused);
+	if (rc == 0 && v.next.len)
+		reply_line(c->r, "next: %s", v.next.p);
+	buf_free(&v.next);
+	return rc;
+}
+
 static void status_of_group(struct command *c)
 {
 	struct group_view v = {.name = c->here->name, .r = c->r};
@@ -263,6 +296,8 @@ static void status_of_group(struct command *c)
 	reply_line(c->r, "messages: %lld wait, %lld answered, %lld failed",
 		   (long long)counts[MSG_PENDING], (long long)counts[MSG_ANSWERED],
 		   (long long)counts[MSG_FAILED]);
+	if (rc == 0)
+		rc = put_tasks(c, c->here->id, &e);
 	reply_done(c->r, rc, &e);
 }
 
