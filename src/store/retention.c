@@ -23,10 +23,11 @@ static const struct statements statements[RETAINED_COUNT] = {
 			   DROP_OF("outbox", SENT_AGE, " AND state IN (2, 4)")},
 	[RETAINED_DEAD] = {END_OF("outbox", SENT_AGE),
 			   DROP_OF("outbox", SENT_AGE, " AND state = 3")},
-	[RETAINED_RUNS] = {END_OF("task_runs", "made_ms"),
-			   DROP_OF("task_runs", "made_ms",
-				   " AND state >= 3 AND id < (SELECT max(n.id) FROM task_runs n"
-				   " WHERE n.task_id = task_runs.task_id)")},
+	[RETAINED_RUNS] =
+		{END_OF("task_runs", "made_ms"),
+		 DROP_OF("task_runs", "made_ms",
+			 " AND state >= 3 AND slot_ms < (SELECT max(n.slot_ms) FROM task_runs n"
+			 " WHERE n.task_id = task_runs.task_id)")},
 	[RETAINED_USAGE] = {END_OF("usage", "at_ms"), DROP_OF("usage", "at_ms", "")},
 	[RETAINED_ACTS] = {END_OF("acts", "at_ms"), DROP_OF("acts", "at_ms", "")},
 	/* The newest of a chat says where it stands, and to the platform from where to catch up. */

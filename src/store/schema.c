@@ -180,6 +180,9 @@ static const char *const steps[] = {
 	"CREATE INDEX usage_by_turn ON usage(turn_id) WHERE turn_id IS NOT NULL;"
 	/* A message goes only when no row of the outbox names it */
 	"CREATE INDEX outbox_by_message ON outbox(message_id);"
+	/* The newest that a person said in a chat, however much was said to it since */
+	"CREATE INDEX messages_said ON messages(chat_id, id)"
+	" WHERE dir = 0 AND substr(platform_id, 1, 6) <> 'event:';"
 
 	/* Who deletes a message asks for what refers to it */
 	"ALTER TABLE groups ADD COLUMN removed_ms INTEGER NOT NULL DEFAULT 0;"
