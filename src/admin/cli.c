@@ -8,6 +8,7 @@
 #include "base/redact.h"
 #include "base/str.h"
 #include "channels/registry.h"
+#include "router/people.h"
 #include "router/retention.h"
 #include "router/settings.h"
 
@@ -41,6 +42,7 @@ int cli_config(const struct cli *c, bool make_home, struct config *cfg, struct e
 {
 	const char *url = getenv("ANTHROPIC_BASE_URL");
 	struct files_settings files;
+	struct people_settings people;
 	struct serve_settings serve;
 	struct retention_settings keep;
 
@@ -48,6 +50,7 @@ int cli_config(const struct cli *c, bool make_home, struct config *cfg, struct e
 		return -1;
 	if (config_load(cfg, c->home, c->config, e) < 0 || channels_check(cfg, e) < 0 ||
 	    settings_check(cfg, e) < 0 || serve_settings_load(cfg, &serve, e) < 0 ||
+	    people_settings_load(cfg, &people, e) < 0 ||
 	    retention_settings_load(cfg, &keep, e) < 0 || files_settings_load(cfg, &files, e) < 0)
 		return -1;
 	files_settings_free(&files);

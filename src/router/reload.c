@@ -9,8 +9,10 @@ int router_reload(struct router *r, struct err *e)
 {
 	struct retention_settings keep;
 	struct files_settings files;
+	struct people_settings people;
 
-	if (retention_settings_load(r->o.cfg, &keep, e) < 0 ||
+	if (people_settings_load(r->o.cfg, &people, e) < 0 ||
+	    retention_settings_load(r->o.cfg, &keep, e) < 0 ||
 	    files_settings_load(r->o.cfg, &files, e) < 0)
 		return -1;
 	if (settings_open(r, r->o.cfg, e) < 0) {
@@ -19,6 +21,7 @@ int router_reload(struct router *r, struct err *e)
 	}
 	files_settings_free(&r->attach->set);
 	r->attach->set = files;
+	r->people = people;
 	retention_set(r->retention, &keep);
 	return 0;
 }
