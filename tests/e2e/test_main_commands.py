@@ -161,11 +161,11 @@ def test_main_commands_elsewhere_are_talk(house):
 def test_stop_ends_the_turn_of_its_chat(house):
     telegram, server = house.telegram, house.server
     cli(server, "people", "role", "telegram:1002", "member", "family")
-    cli(server, "groups", "set", "family", "tools", "on")
     mark = newest(telegram, FAMILY)
+    signs = len(telegram.call("signs", chat=FAMILY, kind="typing")["signs"])
     telegram.inject(do="message", chat=FAMILY, user=BOB, mention=True,
                     text="now:\n!bash until [ -s gate ]; do sleep 0.05; done")
-    telegram.wait(chat=FAMILY, since=mark, timeout=60, **FROM_BOT)  # what it does, in words
+    telegram.wait(what="signs", chat=FAMILY, kind="typing", count=signs + 1, timeout=60)
     status = json.loads(cli(server, "status", "--json"))
     assert [s for s in status["sessions"] if s["group"] == "family" and s["state"] == "working"]
     telegram.inject(do="message", chat=FAMILY, text="/stop", user=BOB)
