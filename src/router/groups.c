@@ -159,8 +159,20 @@ static void purge_free(struct purge *p)
 	while (*at != p)
 		at = &(*at)->next;
 	*at = p->next;
+	store_forget(p->r->store, p);
 	timer_free(p->step);
 	free(p);
+}
+
+/* All its rows are gone for good. */
+static void on_deleted(void *ctx)
+{
+	struct purge *p = ctx;
+
+	settings_drop(p->r, p->g.id);
+	log_info("groups", "data deleted", "group=%s", p->g.name);
+	remove_files(p->r);
+	purge_free(p);
 }
 
 static void on_step(void *ctx)
@@ -185,10 +197,7 @@ static void on_step(void *ctx)
 		timer_start(p->step, p->at ? STEP_MS : WAIT_MS, 0);
 		return;
 	}
-	settings_drop(r, p->g.id);
-	log_info("groups", "data deleted", "group=%s", p->g.name);
-	remove_files(r);
-	purge_free(p);
+	store_after_commit(r->store, on_deleted, p);
 }
 
 static void purge_add(struct router *r, const struct group_row *g)

@@ -196,6 +196,9 @@ void session_start(struct session *s)
 	s->resuming = q.resume;
 	str_copy(q.group, sizeof(q.group), s->group.name);
 	str_copy(q.model, sizeof(q.model), settings_get(s->r, s->group.id)->model);
+	/* Unless told, a session that is resumed keeps the model that it had last. */
+	if (q.resume && !q.model[0])
+		str_copy(q.model, sizeof(q.model), "default");
 	if (q.kind != SANDBOX_TOOL)
 		skills_of(s->r, &s->group, q.skills);
 	if (s->r->fatal)

@@ -207,10 +207,15 @@ int store_group_purge(struct store *st, int64_t group_id, int64_t *at, bool *don
 				    " (SELECT id FROM tasks WHERE group_id = ?1 LIMIT 20)";
 	static const char outbox[] =
 		"DELETE FROM outbox WHERE id IN (SELECT o.id FROM outbox o JOIN messages m"
-		" ON m.id = o.message_id WHERE m.group_id = ?1 AND o.id > ?2 AND o.id <= ?3)";
+		" ON m.id = o.message_id WHERE m.group_id = ?1 AND o.state <> 1"
+		" AND o.id > ?2 AND o.id <= ?3)";
 	static const char out_end[] = "SELECT coalesce(max(id), 0) + 0 * ?1 FROM outbox";
 	static const char messages[] =
-		"DELETE FROM messages WHERE group_id = ?1 AND id > ?2 AND id <= ?3";
+		"DELETE FROM messages WHERE group_id = ?1 AND id > ?2 AND id <= ?3"
+		" AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.message_id = messages.id)";
+	static const char flying[] =
+		"SELECT count(*) FROM outbox o JOIN messages m ON m.id = o.message_id"
+		" WHERE o.state < 2 AND o.state = 1 AND m.group_id = ?1";
 	static const char msg_end[] = "SELECT coalesce(max(id), 0) + 0 * ?1 FROM messages";
 	int64_t end = 0, from;
 
@@ -234,6 +239,13 @@ int store_group_purge(struct store *st, int64_t group_id, int64_t *at, bool *don
 		return -1;
 	if (sqlite3_changes(st->db) > 0)
 		return 0;
+	/* What is on its way to a platform is waited for: who sends it still has to say how it went. */
+	if (number(st, flying, group_id, &end, e) < 0)
+		return -1;
+	if (end) {
+		*at = 0;
+		return 0;
+	}
 	*done = true;
 	return purge_rest(st, group_id, e);
 }
