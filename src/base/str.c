@@ -129,6 +129,16 @@ size_t str_utf8_floor(const char *p, size_t n)
 	return n;
 }
 
+/* U+2028, U+2029, and what turns the direction of writing: with these, text could be shown in another order than it stands. */
+static bool breaks_line(const unsigned char *p)
+{
+	if (p[0] != 0xe2)
+		return false;
+	if (p[1] == 0x80)
+		return p[2] == 0x8e || p[2] == 0x8f || (p[2] >= 0xa8 && p[2] <= 0xae);
+	return p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9;
+}
+
 char *str_one_line(char *dst, size_t cap, const char *src)
 {
 	str_copy(dst, cap, src);
@@ -138,7 +148,7 @@ char *str_one_line(char *dst, size_t cap, const char *src)
 			*p = ' ';
 		else if (p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0)
 			p[0] = p[1] = ' ';
-		else if (p[0] == 0xe2 && p[1] == 0x80 && (p[2] & 0xfe) == 0xa8)
+		else if (breaks_line(p))
 			p[0] = p[1] = p[2] = ' ';
 	}
 	return dst;

@@ -28,7 +28,7 @@ static inline bool str_starts(const char *s, const char *prefix)
 /* Copies with truncation, always NUL-ended; returns true when all fit. */
 bool str_copy(char *dst, size_t cap, const char *src);
 /* The same of a stranger's name or title, for a line of ours: cut between characters, control characters (C1 and Unicode's ends of
- * lines too) become blanks. Returns dst. */
+ * lines and marks of direction too) become blanks. Returns dst. */
 char *str_one_line(char *dst, size_t cap, const char *src);
 /* Decimal only, whole string, range-checked. */
 int str_to_i64(const char *s, int64_t min, int64_t max, int64_t *out, struct err *e) must_check;

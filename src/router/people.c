@@ -23,6 +23,11 @@ static void copy_sender(void *ctx, const struct sender_row *s)
 	k->console = streq(s->channel, "console");
 	str_one_line(k->channel, sizeof(k->channel), s->channel);
 	str_one_line(k->name, sizeof(k->name), s->name);
+	/* The parentheses are ours: no name can pass for one with another identity. */
+	for (char *p = k->name; *p; p++) {
+		if (*p == '(' || *p == ')')
+			*p = ' ';
+	}
 	str_one_line(k->id, sizeof(k->id), s->platform_id);
 }
 

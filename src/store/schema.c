@@ -121,6 +121,7 @@ static const char *const steps[] = {
 	/* messages of this sender that were not taken, and when the last one was */
 	"ALTER TABLE senders ADD COLUMN refused INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE senders ADD COLUMN seen_ms INTEGER NOT NULL DEFAULT 0;"
+	"CREATE INDEX messages_by_sender ON messages(sender_id) WHERE sender_id IS NOT NULL;"
 	"CREATE INDEX senders_refused ON senders(seen_ms) WHERE refused > 0 AND person_id IS NULL;"
 	/* group_id 0: everywhere */
 	"CREATE TABLE roles ("

@@ -73,6 +73,13 @@ static void one_line(void **state)
 	assert_string_equal(str_one_line(out, sizeof(out), "1234567\xc3\xa9"), "1234567");
 	assert_string_equal(str_one_line(out, sizeof(out), "\xc3\xa9\xe2\x80\xa6"),
 			    "\xc3\xa9\xe2\x80\xa6");
+	/* right-to-left override, isolate, mark */
+	assert_string_equal(str_one_line(out, sizeof(out),
+					 "a\xe2\x80\xae"
+					 "b"),
+			    "a   b");
+	assert_string_equal(str_one_line(out, sizeof(out), "\xe2\x81\xa6z"), "   z");
+	assert_string_equal(str_one_line(out, sizeof(out), "\xe2\x80\x8fz"), "   z");
 	assert_string_equal(str_one_line(out, sizeof(out), ""), "");
 }
 

@@ -81,6 +81,21 @@ static void the_reason_is_what_is_done(void **state)
 	buf_free(&why);
 }
 
+static void no_name_passes_for_another_identity(void **state)
+{
+	struct house *h = asking(state);
+	struct group_row g = plat_group(h, "fam");
+	struct err e = ERR_INIT;
+	struct standing s;
+	struct place p = {.group = &g, .sender_id = sender_of(h, "eve")};
+
+	assert_ok(store_sender_ensure(h->st, "plat", "eve", "the operator (plat:ann)", "",
+				      &p.sender_id, &e),
+		  &e);
+	assert_ok(people_judge(h->router, &p, &s, NULL, &e), &e);
+	assert_string_equal(s.who, "the operator  plat:ann  (plat:eve)");
+}
+
 /* --- the gate ----------------------------------------------------------------------------- */
 
 static void nothing_of_a_stranger_is_kept(void **state)
@@ -279,6 +294,7 @@ int main(void)
 		PEOPLE_TEST(every_standing_has_one_verdict),
 		PEOPLE_TEST(main_never_lets_strangers_in),
 		PEOPLE_TEST(the_reason_is_what_is_done),
+		PEOPLE_TEST(no_name_passes_for_another_identity),
 		PEOPLE_TEST(nothing_of_a_stranger_is_kept),
 		PEOPLE_TEST(the_blocked_are_counted_and_told_nothing),
 		PEOPLE_TEST(who_was_linked_directly_is_a_member),
