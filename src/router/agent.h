@@ -22,7 +22,7 @@ enum agent_event_kind {
 	AGENT_CANCELLED, /* a line was cancelled, or its turn was: uuid */
 	AGENT_COMPLETED, /* a line is done with (before or after the result that covers it): uuid */
 	AGENT_COMPACTED, /* the agent has summed up its conversation: tokens before, text: "manual" or "auto" */
-	AGENT_CONTROL,	 /* an answer to a control request: request_id, uuids = still queued */
+	AGENT_CONTROL, /* an answer to a control request: request_id, uuids = still queued */
 };
 
 struct agent_event {

@@ -378,25 +378,6 @@ static void a_run_that_takes_too_long_fails(void **state)
 	assert_runs(h, "1440:failed:I stopped: this took longer than 1 s.;");
 }
 
-static void a_run_is_asked_for_at_once(void **state)
-{
-	struct house *h = *state;
-	struct err e = ERR_INIT;
-	int64_t id, run = 0;
-
-	house_start(h);
-	house_join(h, "main");
-	id = task(h, "main", "name=t|prompt=p|schedule=every 1d");
-	assert_ok(task_run_now(h->router, id, &run, &e), &e);
-	await(h, &h->n_lines, 1);
-	assert_int_equal(task_run_now(h->router, id, &run, &e), -1);
-	assert_int_equal(e.code, E_LIMIT);
-	answer(h->boxes[0], 0, "now");
-	await(h, &h->n_said, 1);
-	assert_int_equal(look(h, "SELECT manual FROM task_runs WHERE slot_ms % 1000 <> 0"), 1);
-	assert_int_equal(look(h, "SELECT next_ms FROM tasks"), T0 + DAY);
-}
-
 static void a_task_whose_chat_went_to_another_group_fails_with_the_way_out(void **state)
 {
 	struct house *h = *state;
@@ -442,93 +423,6 @@ static void what_it_cost_is_kept(void **state)
 	assert_int_equal(look(h, "SELECT cost_micro FROM task_runs WHERE id = 2"), 30001);
 }
 
-static void what_is_asked_wrongly_is_refused_in_words(void **state)
-{
-	static const struct {
-		const char *args, *says;
-	} cases[] = {
-		{"schedule=every 1h", "prompt: say what"},
-		{"prompt=p", "schedule: say when"},
-		{"prompt=p|schedule=every 10s", "1m"},
-		{"prompt=p|schedule=cron 0 8 * *", "field"},
-		{"prompt=p|schedule=every 1h|zone=Europe/Berln", "Europe/Berlin"},
-		{"prompt=p|schedule=every 1h|name=Big", "name:"},
-		{"prompt=p|schedule=every 1h|name=17", "name:"},
-		{"prompt=p|schedule=every 1h|context=alone",
-		 "context: \"alone\" is not group or isolated"},
-		{"prompt=p|schedule=every 1h|catch_up=all(101)", "catch_up:"},
-		{"prompt=p|schedule=every 1h|catch_up=all()", "catch_up:"},
-		{"prompt=p|schedule=every 1h|overlap=no", "overlap:"},
-		{"prompt=p|schedule=every 1h|max_run=2d", "max_run"},
-		{"prompt=p|schedule=every 1h|jitter=x", "jitter"},
-		{"prompt=p|schedule=every 1h|retries=11",
-		 "retries: \"11\" is no number from 0 to 10"},
-		{"prompt=p|schedule=every 1h|max_failures=-1", "max_failures:"},
-		{"prompt=p|schedule=every 1h|chat=console:g2", "chat: this group has no chat"},
-		{"prompt=p|schedule=every 1h|chat=nonsense", "chat: this group has no chat"},
-		{"prompt=p|schedule=every 1h|catchup=skip", "catch_up"},
-	};
-	struct house *h = *state;
-
-	house_start(h);
-	make_group(h, "g2");
-	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		struct err e = ERR_INIT;
-		int64_t id = 0;
-
-		assert_int_equal(try_task(h, "g1", 0, cases[i].args, &id, &e), -1);
-		assert_int_equal(e.code, E_INVAL);
-		if (!strstr(e.msg, cases[i].says))
-			fail_msg("%s: %s", cases[i].args, e.msg);
-	}
-	assert_int_equal(look(h, "SELECT count(*) FROM tasks"), 0);
-}
-
-static void see_name(void *ctx, const struct task_row *t)
-{
-	buf_putf(ctx, "%s ", t->name);
-}
-
-static void put_line(void *ctx, const struct task_row *t)
-{
-	task_put_line(ctx, t);
-}
-
-static void names_are_made_and_changes_keep_the_rest(void **state)
-{
-	struct house *h = *state;
-	struct err e = ERR_INIT;
-	struct buf b = {0};
-	int64_t id, out = 0;
-
-	house_start(h);
-	id = task(h, "g1",
-		  "prompt=Sum up: what is NEW?|schedule=cron  0 8 * * 1|zone=Europe/Berlin");
-	task(h, "g1", "prompt=Sum up: what is new!|schedule=every 2h");
-	task(h, "g1", "prompt=\xc3\xa4\xc3\xb6|schedule=every 2h");
-	assert_ok(store_task_each(h->st, 0, false, see_name, &b, &e), &e);
-	assert_string_equal(b.p, "sum-up-what-is-new sum-up-what-is-new-2 task ");
-	buf_reset(&b);
-	assert_ok(try_task(h, "g1", id, "overlap=queue", &out, &e), &e);
-	assert_int_equal(out, id);
-	assert_ok(store_task_get(h->st, id, put_line, &b, &e), &e);
-	assert_string_equal(b.p, "#1 sum-up-what-is-new: cron 0 8 * * 1 (Europe/Berlin), next Mon "
-				 "2026-11-30 08:00 CET");
-	buf_reset(&b);
-	assert_ok(task_pause(h->router, id, "by Ann", &e), &e);
-	assert_ok(store_task_get(h->st, id, put_line, &b, &e), &e);
-	assert_has(&b, ", paused: by Ann");
-	buf_free(&b);
-	for (int i = 0; i < 97; i++) {
-		char args[60];
-
-		snprintf(args, sizeof(args), "name=n%d|prompt=p|schedule=every 1h", i);
-		task(h, "g1", args);
-	}
-	assert_int_equal(try_task(h, "g1", 0, "prompt=p|schedule=every 1h", &out, &e), -1);
-	assert_int_equal(e.code, E_LIMIT);
-}
-
 #define TEST(name) cmocka_unit_test_setup_teardown(name, schedule_setup, house_teardown)
 
 int main(void)
@@ -550,11 +444,8 @@ int main(void)
 		TEST(a_sandbox_that_dies_each_time_fails_the_run),
 		TEST(a_person_stops_a_run),
 		TEST(a_run_that_takes_too_long_fails),
-		TEST(a_run_is_asked_for_at_once),
 		TEST(a_task_whose_chat_went_to_another_group_fails_with_the_way_out),
 		TEST(what_it_cost_is_kept),
-		TEST(what_is_asked_wrongly_is_refused_in_words),
-		TEST(names_are_made_and_changes_keep_the_rest),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
