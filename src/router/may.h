@@ -15,8 +15,8 @@ struct actor {
 	int64_t sender_id; /* 0 = the operator at the console or on the command line */
 	enum role role;	   /* effective, in the group in which it acts; the operator: ROLE_OWNER */
 	bool in_main;	   /* acts in the main group */
-	bool several;	   /* stands for more than one person: what only the maker of a thing may do, none of them may */
-	char who[100];	   /* "Ann (telegram:123)", one line, for people and for the record */
+	bool several; /* stands for more than one person: what only the maker of a thing may do, none of them may */
+	char who[100]; /* "Ann (telegram:123)", one line, for people and for the record */
 };
 /* The operator: at this machine, with the rights of the server's user. */
 void actor_operator(struct actor *out);

@@ -53,7 +53,8 @@ int store_chat_move(struct store *st, const char *channel, const char *id, const
 				   " SELECT ?2, group_id FROM group_chats WHERE chat_id = ?1";
 	static const char unlink[] = "DELETE FROM group_chats WHERE chat_id = ?1";
 	static const char tasks[] = "UPDATE tasks SET chat_id = ?2 WHERE chat_id = ?1";
-	static const char asked[] = "UPDATE OR IGNORE approvals SET chat_id = ?2 WHERE chat_id = ?1";
+	static const char asked[] =
+		"UPDATE OR IGNORE approvals SET chat_id = ?2 WHERE chat_id = ?1";
 
 	if (find_chat(st, channel, id, from, e) < 0 || find_chat(st, channel, new_id, to, e) < 0)
 		return -1;
