@@ -139,7 +139,7 @@ static void the_blocked_are_counted_and_told_nothing(void **state)
 
 	give(h, "eve", NULL, ROLE_BLOCKED);
 	for (int i = 0; i < 5; i++) {
-		char id[8];
+		char id[16];
 
 		snprintf(id, sizeof(id), "%d", i);
 		take(addressed("eve", id, "let me in"));
@@ -226,7 +226,7 @@ static void five_wrong_tries_burn_the_code(void **state)
 {
 	struct house *h = plat_house(state);
 	struct err e = ERR_INIT;
-	char first[16], text[40], id[8];
+	char first[16], text[40], id[16];
 	const char *code;
 
 	assert_ok(claim_code(h->router, &code, &e), &e);
