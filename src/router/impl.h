@@ -183,6 +183,7 @@ struct router {
 	struct ask *asks;
 	struct turn_hook *hook;
 	bool fatal;
+	struct receipt *receipts; /* inbox.c: answers to channels that wait for the commit */
 	struct retention *retention;
 	struct skills *skills; /* read so far; skills.c */
 	/* drain.c */

@@ -16,6 +16,8 @@
 
 /* The answer to the channel, given after the commit. */
 struct receipt {
+	struct receipt *next;
+	struct router *r;
 	stored_fn *fn;
 	void *ctx;
 	int64_t id;
@@ -27,7 +29,11 @@ struct receipt {
 static void tell(void *ctx)
 {
 	struct receipt *rc = ctx;
+	struct receipt **p = &rc->r->receipts;
 
+	while (*p != rc)
+		p = &(*p)->next;
+	*p = rc->next;
 	rc->fn(rc->ctx, rc->id, rc->dup, rc->refused ? &rc->why : NULL);
 	free(rc);
 }
@@ -228,7 +234,7 @@ static void on_message(void *up, struct channel *c, const struct inbound *m, sto
 		       void *ctx)
 {
 	struct router *r = up;
-	struct receipt *rc = xcalloc(1, sizeof(*rc));
+	struct receipt *rc = xcalloc(1, sizeof(*rc)), **end;
 	struct intake in = {.r = r, .c = c, .m = m};
 
 	rc->fn = fn;
@@ -241,10 +247,15 @@ static void on_message(void *up, struct channel *c, const struct inbound *m, sto
 	rc->id = in.id;
 	rc->dup = in.dup;
 	/* No answer when the server cannot go on: the platform, or the client, says it again. */
-	if (r->fatal)
+	if (r->fatal) {
 		free(rc);
-	else
-		store_after_commit(r->store, tell, rc);
+		return;
+	}
+	rc->r = r;
+	for (end = &r->receipts; *end; end = &(*end)->next)
+		continue;
+	*end = rc; /* they are given in this order */
+	store_after_commit(r->store, tell, rc);
 }
 
 static void on_sent(void *up, struct channel *c, int64_t outbox_id, const struct sent *s)
@@ -328,6 +339,14 @@ int inbox_open(struct router *r, struct err *e)
 
 void inbox_close(struct router *r)
 {
+	/* What no commit came for any more. */
+	while (r->receipts) {
+		struct receipt *rc = r->receipts;
+
+		r->receipts = rc->next;
+		store_forget(r->store, rc);
+		free(rc);
+	}
 	attach_close(r);
 	gate_close(r);
 }
