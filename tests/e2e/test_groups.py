@@ -53,6 +53,12 @@ def cli(server, *words, status=0):
     return done.stdout + done.stderr
 
 
+def join(server, group, chat):
+    """The chat belongs to the group, whose people are all guests."""
+    cli(server, "groups", "add", group, f"telegram:{chat}")
+    cli(server, "groups", "set", group, "strangers", "allow")
+
+
 def say(telegram, chat, text, **more):
     return telegram.inject(do="message", chat=chat, text=text, **more)[0]
 
@@ -89,30 +95,30 @@ def test_a_stranger_is_listed_and_refused_until_linked(telegram, server):
     telegram.wait(what="idle", timeout=30)
     assert "refused" in cli(server, "chats")
     assert server.rows("SELECT count(*) FROM messages WHERE text = 'still there?'")[0][0] == 0
-    cli(server, "groups", "add", "home", f"telegram:{ALICE}")
+    join(server, "home", ALICE)
 
 
 def test_wrong_words_say_what_is_right(server):
-    cli(server, "groups", "add", "crew", f"telegram:{FAMILY}")
+    join(server, "crew", FAMILY)
     for words, told in (
             (("add", "Crew", "telegram:1"), "no group name"),
             (("add", "crew", "1"), "no CHANNEL:CHAT"),
             (("add", "crew", "icq:1"), 'no channel "icq"'),
             (("add", "crew", "console:main"), "chela chat GROUP"),
-            (("set", "crew", "trigger", "never"), 'trigger is mention or always, not "never"'),
-            (("set", "crew", "colour", "red"), "use trigger, sessions"),
+            (("set", "crew", "trigger", "never"), 'trigger is mention, always, word WORD[,WORD] or regex RE, not "never"'),
+            (("set", "crew", "colour", "red"), "use trigger, sticky, sessions"),
             (("unlink", "telegram:77"), "belongs to no group"),
             (("add", "home", f"telegram:{FAMILY}"), "belongs to crew"),
             (("add",), "usage: chela groups")):
         assert told in cli(server, "groups", *words, status=2), words
     assert "no group" in cli(server, "groups", "show", "nobody", status=1)
     shown = cli(server, "groups", "show", "crew")
-    assert re.search(r"trigger +mention +\(mention or always\)", shown)
+    assert re.search(r"trigger +mention +by default \(mention, always, word", shown)
     assert f"telegram:{FAMILY}" in shown
 
 
 def test_what_was_said_before_is_told_once(telegram, server):
-    cli(server, "groups", "add", "crew", f"telegram:{FAMILY}")
+    join(server, "crew", FAMILY)
     say(telegram, FAMILY, "the key is under the mat")
     say(telegram, FAMILY, "!bash touch must-not-run", user=BOB)
     ask(telegram, FAMILY, "where is it", "where is it", mention=True)
@@ -125,14 +131,14 @@ def test_what_was_said_before_is_told_once(telegram, server):
 
 
 def test_always_means_always(telegram, server):
-    cli(server, "groups", "add", "crew", f"telegram:{FAMILY}")
+    join(server, "crew", FAMILY)
     cli(server, "groups", "set", "crew", "trigger", "always")
     ask(telegram, FAMILY, "to nobody", "echo: to nobody")
     cli(server, "groups", "set", "crew", "trigger", "mention")
 
 
 def test_a_thread_can_be_a_session(telegram, server):
-    cli(server, "groups", "add", "project", f"telegram:{PROJECT}")
+    join(server, "project", PROJECT)
     cli(server, "groups", "set", "project", "sessions", "thread")
     for thread in ("11", "12"):
         reply = ask(telegram, PROJECT, f"in {thread}", f"in {thread}", mention=True, thread=thread)
@@ -149,7 +155,7 @@ def test_a_thread_can_be_a_session(telegram, server):
 
 
 def test_files_lie_in_the_agents_folder(telegram, server):
-    cli(server, "groups", "add", "home", f"telegram:{ALICE}")
+    join(server, "home", ALICE)
     inbox = server.home / "groups/home/inbox"
     ask(telegram, ALICE, "!bash cat inbox/*-notes.txt", "result: forty-two",
         files=[{"kind": "document", "name": "../../notes.txt", "text": "forty-two"}])
@@ -167,7 +173,7 @@ def test_files_lie_in_the_agents_folder(telegram, server):
 
 
 def test_the_agent_cannot_lead_a_file_astray(telegram, server):
-    cli(server, "groups", "add", "bob", f"telegram:{BOB}")
+    join(server, "bob", BOB)
     ask(telegram, BOB, "!bash ln -s /etc inbox; ls -ld inbox", "inbox -> /etc")
     mark = newest(telegram, BOB)
     say(telegram, BOB, "here", files=[{"kind": "document", "name": "a.txt", "text": "a"}])
@@ -175,7 +181,7 @@ def test_the_agent_cannot_lead_a_file_astray(telegram, server):
 
 
 def test_reactions_are_told_with_the_next_words(telegram, server):
-    cli(server, "groups", "add", "home", f"telegram:{ALICE}")
+    join(server, "home", ALICE)
     reply = ask(telegram, ALICE, "a joke", "echo: a joke")
     telegram.inject(do="react", chat=ALICE, id=reply["id"], user=ALICE, emoji="👍")
     telegram.wait(what="idle", timeout=30)
@@ -186,7 +192,7 @@ def test_reactions_are_told_with_the_next_words(telegram, server):
 
 
 def test_a_file_on_its_way_survives_a_kill(telegram, server, house):
-    cli(server, "groups", "add", "home", f"telegram:{ALICE}")
+    join(server, "home", ALICE)
     telegram.call("fault", method="download", do="slow", seconds=30, count=1)
     mark = newest(telegram, ALICE)
     say(telegram, ALICE, "!bash cat inbox/*-late.txt",
