@@ -8,7 +8,9 @@
 #include "base/guest_log.h"
 #include "base/str.h"
 #include "base/buf.h"
+#include "router/claim.h"
 #include "router/tasks.h"
+#include "store/approvals.h"
 
 static void add_session(void *ctx, const struct session_status *s)
 {
@@ -76,6 +78,23 @@ static void add_engine(cJSON *j, const struct warden_status *st)
 	cJSON_AddStringToObject(eng, "why", st->image_why);
 }
 
+/* Whether main can be claimed, never the code: this is shown in chats and to main's agent too. */
+static int add_people(const struct control_opts *o, cJSON *j, struct err *e)
+{
+	const cJSON *chans = json_find(j, "channels");
+	int64_t open, untold, oldest;
+	const char *code;
+
+	if (claim_code(o->router, &code, e) < 0 ||
+	    store_approval_counts(o->store, &open, &untold, &oldest, e) < 0)
+		return -1;
+	/* With the console alone there is nobody who could claim it. */
+	if (cJSON_GetArraySize(chans) > 1)
+		cJSON_AddBoolToObject(j, "main_claimed", !code);
+	cJSON_AddNumberToObject(j, "approvals", (double)open);
+	return 0;
+}
+
 cJSON *status_json(const struct control_opts *o, const struct warden_status *st)
 {
 	static const char *const msg_words[] = {"context",  "pending", "leased",
@@ -104,6 +123,8 @@ cJSON *status_json(const struct control_opts *o, const struct warden_status *st)
 		add_counts(j, "outbox", out_words, counts);
 	if (store_usage_sum(o->store, 0, now - 86400000, &u, &e) == 0)
 		add_usage(j, &u);
+	if (!e.code && add_people(o, j, &e) == 0)
+		return j;
 	if (e.code)
 		cJSON_AddStringToObject(j, "error", e.msg);
 	return j;
@@ -166,6 +187,11 @@ void status_put(struct buf *out, const cJSON *j)
 	put_counts(out, j, "messages");
 	put_counts(out, j, "outbox");
 	put_counts(out, j, "usage_24h");
+	if (json_peek_i64(j, "approvals", 0))
+		buf_putf(out, "%-9s %lld ask to be let in: approvals\n", "people",
+			 (long long)json_peek_i64(j, "approvals", 0));
+	if (cJSON_IsFalse(json_find(j, "main_claimed")))
+		buf_putf(out, "%-9s has no chat yet: chela claim shows the code\n", "main");
 }
 
 /* --- the command: one request, one answer ------------------------------------------------- */

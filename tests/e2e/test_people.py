@@ -51,11 +51,13 @@ def test_whoever_has_the_code_is_the_owner(name, sandboxes, tmp_path):
         world.ready()
         code = CODE.search(server.wait_log(CODE.pattern)).group(1)
         assert code in cli(server, "claim")
+        status = cli(server, "status")
+        assert "main      has no chat yet: chela claim" in status and code not in status
         hear(fake, OTHER[name], "chela claim AAAA-AAAA", "not the code")
         hear(fake, chat, f"chela claim {code.lower().replace('-', ' ')}", "This chat is main now")
         assert count(server, "SELECT count(*) FROM roles WHERE role = 4 AND group_id = 0") == 1
         assert "everywhere owner" in hear(fake, chat, "chela people list", "everywhere owner")
-        assert "already" in cli(server, "claim")
+        assert "already" in cli(server, "claim") and "has no chat yet" not in cli(server, "status")
         # used once: who says it again is one more stranger
         say(fake, OTHER[name], f"chela claim {code}")
         fake.wait(what="idle", timeout=30)
