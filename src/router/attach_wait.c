@@ -230,8 +230,8 @@ static struct waiter *waiter_new(struct router *r, struct channel *c, const stru
 	*w = (struct waiter){.a = a, .chan = c, .group = *m->group, .message_id = m->id};
 	*a->tail = w;
 	a->tail = &w->next;
-	rc = store_context(r->store, m->chat_id, m->session, m->id, since, set->context_rows, want_row,
-			   &q, e);
+	rc = store_context(r->store, m->chat_id, m->session, m->id, since, set->context_rows,
+			   want_row, &q, e);
 	q.rows[q.n++] = m->id;
 	for (size_t i = 0; i < q.n && rc == 0; i++) {
 		q.nth = 0;

@@ -7,9 +7,10 @@
 #include <ctype.h>
 #include <string.h>
 #include "base/str.h"
+#include "base/zone.h"
 #include "router/inbox.h"
 
-/* A line of its own that looks like the head of a message: "[Ann, 12:03Z]". Written anew, so as not to ask the code about itself. */
+/* A line of its own that looks like the head of a message: "[Ann, 12:03Z]" or, by a local clock, "[Ann, 12:03]". Written anew, so as not to ask the code about itself. */
 static bool is_head(const char *line)
 {
 	const char *close, *p;
@@ -20,30 +21,30 @@ static bool is_head(const char *line)
 	    memchr(line, '\n', (size_t)(close - line)) ||
 	    memchr(line, '\r', (size_t)(close - line)))
 		return false;
-	p = close - 6; /* 12:03Z */
+	p = close - 5 - (close[-1] == 'Z'); /* 12:03Z or 12:03 */
 	return p[-2] == ',' && isdigit((unsigned char)p[0]) && isdigit((unsigned char)p[1]) &&
-	       p[2] == ':' && isdigit((unsigned char)p[3]) && isdigit((unsigned char)p[4]) &&
-	       p[5] == 'Z';
+	       p[2] == ':' && isdigit((unsigned char)p[3]) && isdigit((unsigned char)p[4]);
 }
 
-static void check_line(const char *text, size_t n)
+static void check_line(const char *text, size_t n, const struct zone *tz, const char *head)
 {
 	struct msg_row m = {.text = text, .text_len = n, .sender = "Ann", .sent_ms = 43380000};
 	struct buf out = {0};
 	size_t k = 0;
 
-	inbox_put_line(&out, &m);
-	fuzz_check(str_starts(out.p, "[Ann, 12:03Z]"));
-	for (const char *p = out.p + 14; *p; p++) {
+	inbox_put_line(&out, &m, tz);
+	fuzz_check(str_starts(out.p, head));
+	for (const char *p = out.p + strlen(head) + 1; *p; p++) {
 		if (p[-1] == '\n' || p[-1] == '\r')
 			fuzz_check(!is_head(p));
 		if (*p == '<' && p[-1] != '\\')
 			fuzz_check(!str_starts(p, "<context") && !str_starts(p, "</context") &&
 				   !str_starts(p, "</earlier-conversation") &&
+				   !str_starts(p, "<facts") && !str_starts(p, "</facts") &&
 				   !str_starts(p, "<system-reminder"));
 	}
 	/* All of the text is there, with nothing but backslashes between. */
-	for (const char *p = out.p + 14; *p && k < n; p++)
+	for (const char *p = out.p + strlen(head) + 1; *p && k < n; p++)
 		k += *p == text[k];
 	fuzz_check(k == n);
 	buf_free(&out);
@@ -78,6 +79,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	_cleanup_free_ char *text = xstrndup((const char *)data, n);
 	struct file_row f = {.name = text, .mime = text, .size = (int64_t)n, .note = text};
 	struct buf line = {0};
+	static struct zone *tokyo;
+	struct err none = ERR_INIT;
 
 	check_name(text);
 	attach_sniff(data, n);
@@ -87,7 +90,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	n = strlen(text);
 	if (!str_is_utf8(text, n))
 		return 0;
-	check_line(text, n);
+	if (!tokyo)
+		tokyo = zone_open("Asia/Tokyo", &none);
+	fuzz_check(tokyo != NULL);
+	check_line(text, n, NULL, "[Ann, 12:03Z]");
+	check_line(text, n, tokyo, "[Ann, 21:03]");
 	check_quote(text);
 	return 0;
 }
