@@ -216,11 +216,40 @@ static int read_file(const struct skill_tree *t, const struct entry *f, struct b
 	return 0;
 }
 
-int skill_read(const struct skill_tree *t, struct skill *out, struct err *e)
+/* The folders on the way to a file, where they are not there yet. */
+static int make_folders(int to, const char *path)
+{
+	for (const char *slash = path; (slash = strchr(slash, '/')); slash++) {
+		_cleanup_free_ char *folder = xstrndup(path, (size_t)(slash - path));
+		_cleanup_close_ int fd = -1;
+
+		if (fd_make_beneath(to, folder, 0755) < 0 && errno != EEXIST)
+			return -1;
+		fd = fd_open_beneath(to, folder, O_RDONLY | O_DIRECTORY, 0);
+		if (fd < 0 || fchmod(fd, 0755) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int write_file(const struct skill_tree *t, int to, const struct entry *f,
+		      const struct buf *text, struct err *e)
+{
+	_cleanup_close_ int fd = -1;
+	mode_t mode = f->st.st_mode & S_IXUSR ? 0755 : 0644;
+
+	if (make_folders(to, f->path) == 0)
+		fd = fd_open_beneath(to, f->path, O_WRONLY | O_CREAT | O_EXCL, mode);
+	if (fd < 0 || write(fd, text->p, text->len) != (ssize_t)text->len || fchmod(fd, mode) < 0)
+		return err_sys(e, errno, "cannot copy %s of skills/%s", f->path, t->name);
+	return 0;
+}
+
+/* All of it, in order: into the hash, and where to is a folder, there as well. */
+static int pass(const struct skill_tree *t, int to, struct skill *s, struct err *e)
 {
 	_cleanup_(buf_free) struct buf text = {0};
 	struct digest *d = digest_new();
-	struct skill s = {0};
 	int rc = 0;
 
 	for (size_t i = 0; rc == 0 && i < t->n; i++) {
@@ -234,16 +263,43 @@ int skill_read(const struct skill_tree *t, struct skill *out, struct err *e)
 		digest_add(d, f->path, strlen(f->path));
 		digest_add(d, size, strlen(size));
 		digest_add(d, text.p, text.len);
-		if (streq(f->path, SKILL_FILE))
-			rc = skill_parse(text.p, text.len, t->name, &s, e);
+		if (to >= 0)
+			rc = write_file(t, to, f, &text, e);
+		else if (streq(f->path, SKILL_FILE))
+			rc = skill_parse(text.p, text.len, t->name, s, e);
 	}
-	if (rc == 0 && !s.name[0])
-		rc = err_set(e, E_INVAL, "skills/%s has no " SKILL_FILE, t->name);
-	digest_hex(d, s.hash);
+	digest_hex(d, s->hash);
 	digest_free(d);
+	return rc;
+}
+
+int skill_read(const struct skill_tree *t, struct skill *out, struct err *e)
+{
+	struct skill s = {0};
+
+	if (pass(t, -1, &s, e) < 0)
+		return -1;
+	if (!s.name[0])
+		return err_set(e, E_INVAL, "skills/%s has no " SKILL_FILE, t->name);
 	s.files = t->n;
 	s.bytes = t->bytes;
-	if (rc == 0)
-		*out = s;
-	return rc;
+	*out = s;
+	return 0;
+}
+
+int skill_copy(const struct skill_tree *t, int dir, const char *hash, struct err *e)
+{
+	_cleanup_close_ int to = -1;
+	struct skill s = {0};
+
+	if (fd_make_beneath(dir, t->name, 0755) < 0)
+		return err_sys(e, errno, "cannot make a copy of skills/%s", t->name);
+	to = fd_open_beneath(dir, t->name, O_RDONLY | O_DIRECTORY, 0);
+	if (to < 0 || fchmod(to, 0755) < 0)
+		return err_sys(e, errno, "cannot make a copy of skills/%s", t->name);
+	if (pass(t, to, &s, e) < 0)
+		return -1;
+	if (!streq(s.hash, hash))
+		return err_set(e, E_TEMP, "skills/%s is being changed", t->name);
+	return 0;
 }

@@ -11,12 +11,14 @@
 #include "base/err.h"
 #include "base/mem.h"
 
-#define SKILL_FILE	 "SKILL.md"
-#define SKILL_FILES_MAX	 200
-#define SKILL_BYTES_MAX	 (2 << 20)
-#define SKILL_NEEDS_CAP	 1024
-#define SKILL_PRINT_CAP	 65
-#define SKILLS_GROUP_MAX 16 /* the warden mounts no more */
+#define SKILL_FILE	   "SKILL.md"
+#define SKILL_FILES_MAX	   200
+#define SKILL_BYTES_MAX	   (2 << 20)
+#define SKILL_NEEDS_CAP	   1024
+#define SKILL_PRINT_CAP	   65
+#define SKILLS_GROUP_MAX   16
+#define SKILLS_GROUP_BYTES (4 << 20) /* of all skills of a group: they are copied in one go */
+#define SKILLS_GROUP_FILES 400
 
 struct skill {
 	char name[65];
@@ -41,6 +43,8 @@ struct skill_tree *skill_look(const char *home, const char *name, uid_t agent,
 const char *skill_print(const struct skill_tree *t);
 /* Reads and hashes all of it: some ms for the largest. */
 int skill_read(const struct skill_tree *t, struct skill *out, struct err *e) must_check;
+/* Makes a copy <name> in the folder dir, readable by all. E_TEMP when what was copied has not this hash. */
+int skill_copy(const struct skill_tree *t, int dir, const char *hash, struct err *e) must_check;
 void skill_tree_free(struct skill_tree *t); /* NULL is fine */
 static inline void cleanup_skill_tree_p(struct skill_tree **t)
 {

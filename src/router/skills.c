@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "router/impl.h"
+#include "router/skillset.h"
 #include "router/workspace.h"
 #include "store/skills.h"
 
@@ -235,20 +236,14 @@ static int refuse_missing(struct router *r, const struct skill *s, const struct 
 
 struct count {
 	const char *name;
-	size_t n, bytes;
-	bool has;
+	size_t n;
 };
 
 static void add_up(void *ctx, const struct skill_row *s)
 {
 	struct count *c = ctx;
 
-	if (c->name && streq(s->skill, c->name)) {
-		c->has = true;
-		return;
-	}
-	c->n++;
-	c->bytes += strlen(s->skill) + 1;
+	c->n += !streq(s->skill, c->name);
 }
 
 static int enable(struct router *r, const char *name, const struct group_row *g, const char *by,
@@ -260,7 +255,7 @@ static int enable(struct router *r, const char *name, const struct group_row *g,
 	if (skills_get(r, name, &s, e) < 0 || refuse_missing(r, &s, g, e) < 0 ||
 	    store_skill_each(r->store, g->id, add_up, &c, e) < 0)
 		return -1;
-	if (c.n >= SKILLS_GROUP_MAX || c.bytes + strlen(name) + 1 > SKILLS_CAP)
+	if (c.n >= SKILLS_GROUP_MAX)
 		return err_set(e, E_LIMIT, "%s has %zu skills already; disable one first", g->name,
 			       c.n);
 	return store_skill_enable(r->store, g->id, name, s.hash, by, e);
@@ -371,19 +366,28 @@ static int note_change(struct router *r, const struct group_row *g, const struct
 	return store_skill_changed(r->store, g->id, s->name, s->hash, e);
 }
 
+static void withhold(struct router *r, const struct group_row *g, const char *name,
+		     const struct err *why)
+{
+	log_warn("skills", "withheld", "group=%s skill=%s why=\"%s\"", g->name, name, why->msg);
+	if (tell_once(r, g, name, why->msg))
+		notice_main(r, "The skill %s is withheld from %s: %s", name, g->name, why->msg);
+}
+
 /* One enabled skill: 1 = it is given, 0 = it is withheld, -1 = the store is broken. */
 static int give(struct router *r, const struct group_row *g, const char *name, const char *old,
-		struct err *e)
+		struct skillset *set, struct err *e)
 {
 	struct err why = ERR_INIT;
 	struct skill s;
+	int rc = skills_get(r, name, &s, &why);
 
-	if (skills_get(r, name, &s, &why) < 0 || refuse_missing(r, &s, g, &why) < 0) {
-		log_warn("skills", "withheld", "group=%s skill=%s why=\"%s\"", g->name, name,
-			 why.msg);
-		if (tell_once(r, g, name, why.msg))
-			notice_main(r, "The skill %s is withheld from %s: %s", name, g->name,
-				    why.msg);
+	if (rc == 0)
+		rc = refuse_missing(r, &s, g, &why);
+	if (rc == 0)
+		rc = skillset_add(set, &s, &why);
+	if (rc < 0) {
+		withhold(r, g, name, &why);
 		return 0;
 	}
 	tell_once(r, g, name, "");
@@ -396,21 +400,18 @@ static int give(struct router *r, const struct group_row *g, const char *name, c
 void skills_of(struct router *r, const struct group_row *g, char out[SKILLS_CAP])
 {
 	struct enabled all = {0};
+	struct skillset set = {0};
 	struct err e = ERR_INIT;
-	size_t len = 0;
 	int rc = skills_default(r, g, &e);
 
 	out[0] = '\0';
 	if (rc == 0)
 		rc = store_skill_each(r->store, g->id, add_enabled, &all, &e);
-	for (size_t i = 0; rc >= 0 && i < all.n; i++) {
-		const char *name = all.list[i].name;
-
-		rc = give(r, g, name, all.list[i].hash, &e);
-		if (rc > 0 && len + strlen(name) + 2 < SKILLS_CAP)
-			len += (size_t)snprintf(out + len, SKILLS_CAP - len, "%s%s", len ? " " : "",
-						name);
-	}
+	for (size_t i = 0; rc >= 0 && i < all.n; i++)
+		rc = give(r, g, all.list[i].name, all.list[i].hash, &set, &e);
 	if (rc < 0)
 		router_fatal(r, &e);
+	else if (set.n && skillset_make(r->o.cfg->home, &set, out, &e) < 0)
+		withhold(r, g, "set",
+			 &e); /* all of them: the disk is full, or one is being changed */
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Which skills a group's agent is given. A skill lies in <home>/skills/<name> and is mounted read-only into the sandboxes of the groups that have enabled it. Its
- * content is hashed before each start; what asks for more than the group's policy gives is refused, with the missing permission named.
+ * Which skills a group's agent is given. A skill lies in <home>/skills/<name>; a copy of exactly what was hashed is
+ * mounted read-only into the sandboxes of the groups that have enabled it; what asks for more than the group's policy gives is refused, with the missing permission named.
  */
 #ifndef CHELA_ROUTER_SKILLS_H
 #define CHELA_ROUTER_SKILLS_H
@@ -14,7 +14,7 @@
 void skills_open(struct router *r);
 void skills_close(struct router *r);
 
-/* The names for a sandbox_request, for a start of this group: those enabled, less those that may not be given now. What was given is recorded; what has changed,
+/* The set for a sandbox_request, for a start of this group: the skills enabled, less those that may not be given now. What was given is recorded; what has changed,
  * and what is withheld, is told in main, once. Never fails: a group without a skill is better than one without an agent. */
 void skills_of(struct router *r, const struct group_row *g, char out[SKILLS_CAP]);
 

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "router/impl.h"
 #include "router/skills.h"
+#include "router/skillset.h"
 
 #define EMBED(name, file)                                                                          \
 	extern const char name[];                                                                  \
@@ -25,7 +26,7 @@ EMBED(skill_research, "skills/research/SKILL.md");
 EMBED(skill_schedules, "skills/schedules/SKILL.md");
 EMBED(skill_welcome, "skills/welcome/SKILL.md");
 
-/* SKILL.md comes last into the folder, and the folder is then named: what is half written is no skill. */
+/* The folder is filled and then named: what is half written is no skill. */
 static int write_skill(int dir, const char *name, const char *text, struct err *e)
 {
 	_cleanup_free_ char *tmp = xasprintf(".%s.new", name);
@@ -58,6 +59,7 @@ void skills_open(struct router *r)
 	struct err e = ERR_INIT;
 	struct stat st;
 
+	skillset_clear(r->o.cfg->home);
 	if (mkdir(path, 0755) < 0 && errno != EEXIST)
 		log_warn("skills", "cannot make the folder", "path=%s why=\"%s\"", path,
 			 strerror(errno));

@@ -104,16 +104,15 @@ struct plan {
 	struct err *e;
 };
 
-/* Puts the folder <top>/<name><below> of home at <target><name>, or at <target> when that does not end with a slash. */
+/* Puts the folder <top>/<name><below> of home at target. */
 static int add(const struct plan *p, enum owner own, bool writable, const char *target,
 	       const char *top, const char *name, const char *below)
 {
 	struct mount *to = &p->m->list[p->m->n++];
-	bool named = target[strlen(target) - 1] == '/';
 	char rel[160];
 
 	snprintf(rel, sizeof(rel), "%s/%s%s", top, name, below);
-	snprintf(to->target, sizeof(to->target), "%s%s", target, named ? name : "");
+	to->target = target;
 	to->writable = writable;
 	if ((size_t)snprintf(to->source, sizeof(to->source), "%s/%s", p->home, rel) >=
 	    sizeof(to->source))
@@ -126,7 +125,6 @@ int mounts_prepare(const char *home, const struct sandbox_request *r, uid_t agen
 {
 	const struct plan p = {home, agent_uid, m, e};
 	bool group = r->kind == SANDBOX_GROUP;
-	const char *skills = r->kind == SANDBOX_TOOL ? "" : r->skills;
 	char name[66];
 
 	m->n = 0;
@@ -146,9 +144,8 @@ int mounts_prepare(const char *home, const struct sandbox_request *r, uid_t agen
 	if (add(&p, AGENTS, group && streq(r->group, "main"), "/global", "groups", "global", "") <
 	    0)
 		return -1;
-	while (str_next_word(&skills, name, sizeof(name)))
-		if (add(&p, GIVEN, false, "/skills/.claude/skills/", "skills", name, "") < 0)
-			return -1;
+	if (r->skills[0] && r->kind != SANDBOX_TOOL)
+		return add(&p, GIVEN, false, "/skills/.claude/skills", "skillsets", r->skills, "");
 	return 0;
 }
 

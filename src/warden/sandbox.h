@@ -25,18 +25,17 @@ struct agent_cmd {
 void agent_cmd(const struct sandbox_request *r, int64_t model_retries, struct agent_cmd *out);
 
 /* ---- mounts.c: the folders ---- */
-#define SKILLS_MAX 16
 struct mount {
 	char source[PATH_CAP + 160]; /* on the host */
-	char target[96];	     /* inside */
+	const char *target;	     /* inside */
 	bool writable;
 };
 struct mounts {
-	struct mount list[4 + SKILLS_MAX];
+	struct mount list[5];
 	size_t n;
 };
 /* Makes the folders where absent and checks each step: real folders below home, no symbolic link, owned by the agent's
- * user (a skill: by anybody else). The request was checked. E_PERM names the folder and the fix. */
+ * user (skills: by anybody else). The request was checked. E_PERM names the folder and the fix. */
 int mounts_prepare(const char *home, const struct sandbox_request *r, uid_t agent_uid,
 		   struct mounts *m, struct err *e) must_check;
 /* Removes the folders of tasks that in_use does not know. 1: there is more to remove, call again; -1: one cannot be removed. */

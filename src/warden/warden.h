@@ -30,7 +30,7 @@ enum sandbox_kind {
 	SANDBOX_TASK,
 	SANDBOX_TOOL
 };
-#define SKILLS_CAP 1024
+#define SKILLS_CAP 65
 
 struct sandbox_request {
 	char group[65]; /* a name, checked again by the warden */
@@ -39,7 +39,8 @@ struct sandbox_request {
 	bool resume;	     /* --resume instead of --session-id */
 	char model
 		[64]; /* "" = the agent's default; [A-Za-z0-9._-[\]] only, checked by the warden */
-	/* Names of skills, each <home>/skills/<name>, mounted read-only; separated by blanks; "" = none. */
+	/* Which skills, "" = none: 64 hexadecimal digits, the name of a folder in <home>/skillsets, mounted read-only. One folder, for under gVisor each
+	 * mount costs some five threads of the sandbox's limit. None for a TOOL. */
 	char skills[SKILLS_CAP];
 };
 

@@ -14,10 +14,11 @@ def test_nothing_to_write_but_its_own(target):
     server = target.server
     secrets_of_host = [str(server.home / "chela.db"), str(server.home / "control.sock"),
                        str(server.home), engine.SOCKET, str(pathlib.Path(__file__).resolve())]
-    got = target.refuted("tree", secrets_of_host, least=5000, timeout=100)
-    assert not (server.home / "groups/main/chela-attack").exists()
-    others = [m for m in got["mounts"] if "kin" in m or m.startswith(str(server.home))]
+    got = target.refuted("tree", secrets_of_host, group="kin", least=5000, timeout=100)
+    assert not (server.home / "groups/kin/chela-attack").exists()
+    others = [m for m in got["mounts"] if "main" in m or m.startswith(str(server.home))]
     assert others == []
+    assert [m for m in got["mounts"] if m.startswith("/skills/")], "no skill is mounted: nothing is proved of them"
 
 
 def test_seen_from_the_host(target):

@@ -3,16 +3,17 @@
 them, and is given another set once a command has changed it."""
 import secrets
 
+import engine
 import pytest
 import server as servers
-from conftest import RUNTIMES, need_runtime
 from upstream import Upstream
 
 
-@pytest.fixture(params=RUNTIMES, scope="module")
+@pytest.fixture(params=("runc", "runsc"), scope="module")
 def house(request, sandboxes, tmp_path_factory):
     """The fake of the model's API behind it, whose record shows what the agent tells the model."""
-    need_runtime(request.param)
+    if request.param not in engine.runtimes():
+        pytest.skip(f"the engine has no runtime {request.param}")
     key = "sk-ant-skills-" + secrets.token_hex(16)
     upstream = Upstream(("--api-key", key))
     server = servers.Server(tmp_path_factory.mktemp(f"skills-{request.param}"),
@@ -65,10 +66,9 @@ def test_none_can_be_changed(house):
     said = house.console("kin").ask(
         "!bash cd /skills/.claude/skills; for f in welcome welcome/SKILL.md . ; do "
         "touch $f 2>/dev/null && echo touched $f; done; echo x >> welcome/SKILL.md; mv welcome w; "
-        "rm -rf welcome; mkdir more; ls; head -2 welcome/SKILL.md; grep -c ' ro,' <(grep ' /skills/' /proc/self/mounts)", 60)
+        "rm -rf welcome; mkdir more; echo *; head -2 welcome/SKILL.md; grep ' /skills/' /proc/self/mounts", 60)
     assert "touched" not in said and "name: welcome" in said, said
-    assert said.split("\n").count("3") == 1, said
-    assert "more" not in said.replace("more\u2019", "").split("formatting", 1)[-1], said
+    assert "formatting schedules welcome\n" in said and " ro" in said.split("/skills/", 1)[1], said
 
 
 def test_another_one_is_given_by_command(house):

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Skills: what their heads may say, which folders are refused, what a group's sandbox is given, and what main is told of it. */
 #include "router_rig.h"
+#include <dirent.h>
 #include "base/buf.h"
 #include "router/impl.h"
 #include "router/skills.h"
@@ -177,6 +178,36 @@ static void the_hash_is_of_all_that_is_in_it(void **state)
 	assert_string_equal(a.hash, b.hash);
 }
 
+static int no_dots(const struct dirent *d)
+{
+	return d->d_name[0] != '.';
+}
+
+/* The names in the set that a sandbox gets, with blanks between. */
+static void names_in(struct house *h, const char *set, struct buf *out)
+{
+	_cleanup_free_ char *path = xasprintf("%s/skillsets/%s", h->dir, set);
+	struct dirent **list;
+	int n;
+
+	buf_reset(out);
+	assert_int_equal(strlen(set), 64);
+	n = scandir(path, &list, no_dots, alphasort);
+	assert_true(n > 0);
+	for (int i = 0; i < n; i++) {
+		buf_putf(out, "%s%s", i ? " " : "", list[i]->d_name);
+		free(list[i]);
+	}
+	free(list);
+}
+
+#define assert_given(h, set, want)                                                                 \
+	do {                                                                                       \
+		_cleanup_(buf_free) struct buf names = {0};                                        \
+		names_in(h, set, &names);                                                          \
+		assert_string_equal(names.p, want);                                                \
+	} while (0)
+
 static struct group_row group(struct house *h, const char *name, bool is_main)
 {
 	struct group_row g;
@@ -194,9 +225,9 @@ static void groups_begin_with_some(void **state)
 
 	say(h, "main", "a", "hello");
 	await(h, &h->n_lines, 1);
-	assert_string_equal(h->boxes[0]->ask.skills, "admin formatting schedules welcome");
+	assert_given(h, h->boxes[0]->ask.skills, "admin formatting schedules welcome");
 	skills_of(h->router, &kin, skills);
-	assert_string_equal(skills, "formatting schedules welcome");
+	assert_given(h, skills, "formatting schedules welcome");
 	assert_int_equal(h->n_notices, 0);
 	assert_int_equal(h->fatals, 0);
 }
@@ -235,6 +266,7 @@ static void no_more_than_can_be_mounted(void **state)
 	struct err e = ERR_INIT;
 	enum refresh when;
 	char name[8], rel[64], text[96], skills[SKILLS_CAP];
+	_cleanup_(buf_free) struct buf names = {0};
 	int n = 3; /* those it begins with */
 
 	for (int i = 0; n < SKILLS_GROUP_MAX; i++, n++) {
@@ -248,8 +280,9 @@ static void no_more_than_can_be_mounted(void **state)
 		   "16 skills already");
 	assert_ok(skills_enable(h->router, "welcome", &kin, "Ann", &when, &e), &e);
 	skills_of(h->router, &kin, skills);
-	n = 0;
-	for (const char *p = skills; *p; p += strcspn(p, " "), p += *p == ' ')
+	names_in(h, skills, &names);
+	n = 1;
+	for (const char *p = names.p; (p = strchr(p, ' ')); p++)
 		n++;
 	assert_int_equal(n, SKILLS_GROUP_MAX);
 }
@@ -290,7 +323,7 @@ static void a_change_is_told_once(void **state)
 	assert_ok(skills_get(h->router, "welcome", &old, &e), &e);
 	put(h, "skills/welcome/SKILL.md", HEAD("welcome") "---\nNow something else.\n");
 	skills_of(h->router, &kin, skills);
-	assert_string_equal(skills, "formatting schedules welcome");
+	assert_given(h, skills, "formatting schedules welcome");
 	assert_ok(skills_get(h->router, "welcome", &new, &e), &e);
 	await(h, &h->n_notices, 1);
 	snprintf(words, sizeof(words),
@@ -315,7 +348,7 @@ static void what_does_not_fit_any_more_is_withheld(void **state)
 	put(h, "skills/welcome/SKILL.md",
 	    HEAD("welcome") "chela: {needs: [\"network:example.org\"]}\n---\n");
 	skills_of(h->router, &kin, skills);
-	assert_string_equal(skills, "formatting schedules");
+	assert_given(h, skills, "formatting schedules");
 	await(h, &h->n_notices, 1);
 	assert_has(&h->notices, "The skill welcome is withheld from kin: welcome asks for what kin "
 				"does not have: network:example.org (sandboxes");
@@ -331,7 +364,43 @@ static void what_does_not_fit_any_more_is_withheld(void **state)
 	assert_int_equal(unlink(path), 0);
 	put(h, "skills/welcome/SKILL.md", HEAD("welcome") "---\n");
 	skills_of(h->router, &kin, skills);
-	assert_string_equal(skills, "formatting schedules welcome");
+	assert_given(h, skills, "formatting schedules welcome");
+}
+
+/* What is mounted is what was hashed, whatever becomes of the folder; the same set is made once; at the next start they are made anew. */
+static void a_copy_is_mounted(void **state)
+{
+	struct house *h = house_main(state);
+	struct group_row kin = group(h, "kin", false);
+	struct err e = ERR_INIT;
+	char first[SKILLS_CAP], second[SKILLS_CAP], path[256];
+	enum refresh when;
+	struct stat a, b;
+
+	put(h, "skills/own/SKILL.md", HEAD("own") "---\n");
+	put(h, "skills/own/bin/tool.sh", "#!/bin/sh\n");
+	where(h, "skills/own/bin/tool.sh", path);
+	assert_int_equal(chmod(path, 0755), 0);
+	assert_ok(skills_enable(h->router, "own", &kin, "Ann", &when, &e), &e);
+	skills_of(h->router, &kin, first);
+	assert_given(h, first, "formatting own schedules welcome");
+	snprintf(path, sizeof(path), "%s/skillsets/%s/own/bin/tool.sh", h->dir, first);
+	assert_int_equal(stat(path, &a), 0);
+	assert_int_equal(a.st_mode & 0777, 0755);
+	skills_of(h->router, &kin, second);
+	assert_string_equal(first, second);
+	assert_int_equal(stat(path, &b), 0);
+	assert_int_equal(a.st_ino, b.st_ino);
+	put(h, "skills/own/bin/tool.sh", "#!/bin/sh\nexit 1\n");
+	assert_int_equal(stat(path, &b), 0);
+	assert_int_equal(b.st_size, 10);
+	skills_of(h->router, &kin, second);
+	assert_string_not_equal(first, second);
+	house_stop(h);
+	house_start(h);
+	assert_int_equal(stat(path, &b), -1);
+	skills_of(h->router, &kin, second);
+	assert_given(h, second, "formatting own schedules welcome");
 }
 
 /* A sandbox that does nothing goes at once, one that works after its turn; the next has the skill. */
@@ -352,7 +421,7 @@ static void it_holds_from_the_next_start(void **state)
 	await(h, &h->n_stops, 1);
 	say(h, "main", "b", "again");
 	await(h, &h->n_lines, 2);
-	assert_string_equal(h->boxes[1]->ask.skills, "admin formatting research schedules welcome");
+	assert_given(h, h->boxes[1]->ask.skills, "admin formatting research schedules welcome");
 	answer(h->boxes[1], 0, "hi");
 	await(h, &h->n_settled, 2);
 	settle(h);
@@ -374,6 +443,7 @@ int main(void)
 		TEST(no_more_than_can_be_mounted),
 		TEST(a_change_is_told_once),
 		TEST(what_does_not_fit_any_more_is_withheld),
+		TEST(a_copy_is_mounted),
 		TEST(it_holds_from_the_next_start),
 	};
 

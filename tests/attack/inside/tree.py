@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The whole tree as the agent sees it: where can it write, what would give it powers, which mounts
-are there. ARGS: files of the host that must not be there."""
+are there. ARGS: files of the host that must not be there. Not for main, which may write to /global."""
 import mmap
 import os
 import pathlib
