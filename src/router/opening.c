@@ -23,39 +23,25 @@ static uint64_t hash_of(const char *p, size_t n)
 
 /* --- facts -------------------------------------------------------------------------------- */
 
-struct title {
-	int64_t chat_id;
-	char words[96], channel[32];
-	bool direct;
-};
-
-static void note_title(void *ctx, const struct chat_info *c)
-{
-	struct title *t = ctx;
-
-	if (c->chat.id != t->chat_id)
-		return;
-	str_one_line(t->words, sizeof(t->words), c->title);
-	for (char *p = t->words; *p; p++)
-		*p = strchr("<>\"[]", *p) ? ' ' : *p;
-	str_copy(t->channel, sizeof(t->channel), c->chat.channel);
-	t->direct = c->chat.direct;
-}
-
 static void put_chat(struct session *s, struct buf *out)
 {
-	struct title t = {.chat_id = s->chat_id};
+	struct chat_row chat;
 	struct err e = ERR_INIT;
+	char title[96], words[96];
 
-	if (store_chat_each(s->r->store, s->group.id, note_title, &t, &e) < 0)
+	if (store_chat_get(s->r->store, s->chat_id, &chat, &e) < 0 ||
+	    store_chat_title(s->r->store, s->chat_id, title, sizeof(title), &e) < 0) {
 		router_fatal(s->r, &e);
-	if (!t.channel[0])
 		return;
-	buf_putf(out, "This chat is on %s", t.channel);
-	if (t.direct)
+	}
+	buf_putf(out, "This chat is on %s", chat.channel);
+	if (chat.direct)
 		buf_puts(out, ", with one person");
-	if (t.words[0] && !streq(t.channel, "console"))
-		buf_putf(out, "; its title there is \"%s\"", t.words);
+	str_one_line(words, sizeof(words), title);
+	for (char *p = words; *p; p++)
+		*p = strchr("<>\"[]", *p) ? ' ' : *p;
+	if (words[0] && !streq(chat.channel, "console"))
+		buf_putf(out, "; its title there is \"%s\"", words);
 	buf_puts(out, ".\n");
 }
 
