@@ -257,7 +257,8 @@ static int read_some(struct archive *a, bool *done, struct err *e)
 
 static int finish(struct archive *a, struct err *e)
 {
-	if (a->fd >= 0 && publish(a, e) < 0)
+	/* One that nothing came into goes again. */
+	if (a->fd >= 0 && a->bytes && publish(a, e) < 0)
 		return -1;
 	prune(a->dir);
 	return store_archived_set(a->r->store, a->g.id, a->at, e);

@@ -79,7 +79,9 @@ enum refresh group_refresh(struct router *r, int64_t group_id)
 	enum refresh f = REFRESH_NONE;
 
 	for (struct session *s = map_get(&r->by_group, group_id); s; s = s->next_of_group) {
-		if (s->state != SESSION_READY && s->state != SESSION_STARTING)
+		/* What runs once has its settings for good. */
+		if (s->kind != SANDBOX_GROUP ||
+		    (s->state != SESSION_READY && s->state != SESSION_STARTING))
 			continue;
 		if (s->state == SESSION_READY && !s->turn_id && !s->out_armed) {
 			session_stop_sandbox(s);
