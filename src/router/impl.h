@@ -43,7 +43,8 @@ struct session {
 	struct router *r;
 	struct group_row group;
 	char key[65]; /* session key within the group */
-	enum sandbox_kind kind;	/* by the key: all but GROUP end with their one piece of work (schedule.h) */
+	enum sandbox_kind
+		kind; /* by the key: all but GROUP end with their one piece of work (schedule.h) */
 	enum session_state state;
 	int64_t since_ms;
 	/* sandbox */
@@ -56,14 +57,14 @@ struct session {
 	bool no_lines; /* stop feeding: the agent's stream is not ours any more */
 	char session_id[37];
 	bool resuming;
-	bool rebuild;	 /* put recent history before the next message: the old session is lost */
-	uint64_t facts;	 /* hash of those that the agent was told last; 0 = none yet (opening.c) */
-	bool carried;	 /* it was told what the session before it left */
-	bool refresh;	 /* the sandbox ends after this turn, for new settings */
-	bool renew;	 /* and the session with it */
+	bool rebuild;	/* put recent history before the next message: the old session is lost */
+	uint64_t facts; /* hash of those that the agent was told last; 0 = none yet (opening.c) */
+	bool carried;	/* it was told what the session before it left */
+	bool refresh;	/* the sandbox ends after this turn, for new settings */
+	bool renew;	/* and the session with it */
 	struct compact *compact; /* asked for, or under way; compact.c */
-	char why[200];	 /* last trouble, in words */
-	bool drop_count; /* how the turn is to end once the sandbox is gone */
+	char why[200];		 /* last trouble, in words */
+	bool drop_count;	 /* how the turn is to end once the sandbox is gone */
 	int64_t drop_tries;
 	int failures;	 /* in a row, for the back-off */
 	bool told_delay; /* the chat knows that we are late */
@@ -124,9 +125,9 @@ struct link {
 #define CLAIM_LETTERS 8
 struct claim {
 	char code[CLAIM_LETTERS + 1], shown[CLAIM_LETTERS + 2]; /* "" = none was asked for yet */
-	int wrong;						 /* tries of this code */
-	int64_t minute_ms;					 /* when the minute began in which ... */
-	int tries;						 /* ... so many were made */
+	int wrong;						/* tries of this code */
+	int64_t minute_ms; /* when the minute began in which ... */
+	int tries;	   /* ... so many were made */
 };
 
 struct settled {
@@ -148,7 +149,7 @@ struct router {
 	struct warden *warden;
 	struct gateway *gateway;
 	struct mcp *mcp;
-	struct tools *tools;		   /* tools.c */
+	struct tools *tools;		    /* tools.c */
 	struct command_call *command_calls; /* tools_command.c: of agents, not answered yet */
 	struct demo *demo;
 	struct channel chans[CHANNELS_MAX];
@@ -161,13 +162,13 @@ struct router {
 	struct question *questions; /* that are open */
 	char *spool;		    /* the folder of files to be sent */
 	int64_t spool_bytes;
-	struct map lanes;    /* chat id -> struct lane */
-	struct map sending;  /* outbox id -> the lane that waits for its outcome */
-	struct map told;     /* chat id -> struct told */
-	struct map settings; /* group id -> struct group_settings */
+	struct map lanes;		 /* chat id -> struct lane */
+	struct map sending;		 /* outbox id -> the lane that waits for its outcome */
+	struct map told;		 /* chat id -> struct told */
+	struct map settings;		 /* group id -> struct group_settings */
 	struct group_settings *defaults; /* what holds unless a group has chosen */
-	struct map by_group; /* group id -> first of its sessions */
-	struct map refusals; /* chat id -> struct refusal */
+	struct map by_group;		 /* group id -> first of its sessions */
+	struct map refusals;		 /* chat id -> struct refusal */
 	struct attach *attach;
 	struct archive *archives; /* being written */
 	struct group_ends *ends;  /* groups.c */
