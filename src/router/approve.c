@@ -134,7 +134,8 @@ static int is_meant(struct intake *in, int64_t open, bool *yes, struct err *e)
 	*yes = false;
 	if (m->kind == INBOUND_EDIT || m->kind == INBOUND_DELETE)
 		return open ? store_held_has(in->r->store, open, m->target, yes, e) : 0;
-	if (m->kind != INBOUND_MESSAGE)
+	/* Nobody saw the words when the person was let in: a command waits for nobody's role. */
+	if (m->kind != INBOUND_MESSAGE || commands_is(in))
 		return 0;
 	if (in->chat.group_id)
 		return inbox_wakes(in, yes, e);

@@ -208,6 +208,64 @@ static void unknown_chats_may_get_groups(void **state)
 	assert_string_equal(h->router->sessions->group.name, "book-club");
 }
 
+static bool slash(void *ctx, const char *text, bool in_main)
+{
+	(void)ctx;
+	(void)in_main;
+	return text[0] == '/';
+}
+
+static void run_one(void *ctx, const struct command_ask *a, command_said_fn *said_fn,
+		    void *said_ctx)
+{
+	(void)ctx;
+	(void)a;
+	plat.n_settled += 1000; /* counts the runs */
+	said_fn(said_ctx, "done", 0);
+}
+
+/* Whoever lets a person in has not seen the words: a command among them would be a surprise. */
+static void a_command_waits_for_nobodys_role(void **state)
+{
+	static const struct router_commands fake = {.is = slash, .run = run_one};
+	struct house *h = asking(state);
+	struct err e = ERR_INIT;
+
+	h->router->o.commands = &fake;
+	take(addressed("eve", "1", "/groups remove fam"));
+	assert_int_equal(plat.why.code, E_PERM);
+	assert_int_equal(open_approvals(h), 0);
+	take(addressed("eve", "2", "hello"));
+	take(addressed("eve", "3", "/groups remove fam"));
+	assert_int_equal(plat.why.code, E_PERM);
+	assert_ok(decide(h, 1, "owner", true, &e), &e);
+	await(h, &h->n_lines, 1);
+	assert_int_equal(plat.n_settled / 1000, 0);
+	take(addressed("eve", "4", "/now"));
+	assert_int_equal(plat.n_settled / 1000, 1);
+	take(addressed("eve", "4", "/now")); /* told twice */
+	assert_true(plat.dup);
+	assert_int_equal(plat.n_settled / 1000, 1);
+}
+
+static void what_main_was_not_told_of_it_hears_after_a_restart(void **state)
+{
+	struct house *h = asking(state);
+	int n;
+
+	take(addressed("ann", "1", "hello"));
+	take(addressed("bob", "2", "hello"));
+	take(addressed("eve", "3", "hello"));
+	await(h, &plat.n_sent, 4);
+	assert_text_lacks(plat.sent.p, "Approval 2");
+	settle(h);
+	house_stop(h);
+	n = plat.n_sent;
+	house_start(h);
+	await_at_least(h, &plat.n_sent, n + 1);
+	assert_text_has(plat.sent.p, "2 more ask to be let in: `/approvals`");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -221,6 +279,8 @@ int main(void)
 		PEOPLE_TEST(a_second_chat_of_the_name_gets_another_group),
 		PEOPLE_TEST(a_denied_chat_is_quiet),
 		PEOPLE_TEST(unknown_chats_may_get_groups),
+		PEOPLE_TEST(a_command_waits_for_nobodys_role),
+		PEOPLE_TEST(what_main_was_not_told_of_it_hears_after_a_restart),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
