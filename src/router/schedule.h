@@ -73,6 +73,9 @@ void gate_ready(struct session *s);
 void gate_data(struct session *s, const uint8_t *p, size_t n);
 void gate_log(struct session *s, const char *line);
 void gate_exit(struct session *s, int code, int signo);
+/* Its end is known, and its last words are waited for. */
+bool gate_exited(const struct session *s);
+void gate_limit(struct session *s);
 /* Nothing when it is decided, or s is no gate's. */
 void gate_fail(struct session *s, const char *why);
 /* Its run was stopped: nothing more comes of it. */

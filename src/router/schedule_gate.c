@@ -9,13 +9,15 @@
 #include "base/str.h"
 #include "router/schedule.h"
 
-#define SAID_MAX ((size_t)256 << 10)
+#define SAID_MAX   ((size_t)256 << 10)
+#define LAST_WORDS 250 /* ms for standard error, which comes by another road than the end */
 
 struct gate {
 	int64_t run_id;
 	bool over;
 	struct buf out;
-	char last[160]; /* its last line that is not for us */
+	char last[160];	  /* the last line of its standard error */
+	char failed[160]; /* how it ended; its last words may still be on their way */
 };
 
 void gate_begin(struct router *r, const struct group_row *g, int64_t run_id)
@@ -61,11 +63,15 @@ static void close_gate(struct session *s)
 
 void gate_fail(struct session *s, const char *why)
 {
-	char words[220];
+	char words[340];
 
 	if (!gate_waits(s))
 		return;
-	snprintf(words, sizeof(words), "its gate: %.200s", why);
+	if (s->gate->failed[0])
+		snprintf(words, sizeof(words), "its gate: %s%s%s", s->gate->failed,
+			 s->gate->last[0] ? ": " : "", s->gate->last);
+	else
+		snprintf(words, sizeof(words), "its gate: %.200s", why);
 	close_gate(s);
 	run_over(s->r, s->gate->run_id, 0, RUN_FAILED, "", words);
 }
@@ -140,7 +146,23 @@ void gate_data(struct session *s, const uint8_t *p, size_t n)
 
 void gate_log(struct session *s, const char *line)
 {
-	str_one_line(s->gate->last, sizeof(s->gate->last), line);
+	static const char agent[] = "agent: "; /* what PID 1 says of itself is for the log */
+
+	if (!str_starts(line, agent))
+		return;
+	str_one_line(s->gate->last, sizeof(s->gate->last), line + sizeof(agent) - 1);
+	if (s->gate->failed[0])
+		gate_fail(s, "");
+}
+
+bool gate_exited(const struct session *s)
+{
+	return s->gate && s->gate->failed[0];
+}
+
+void gate_limit(struct session *s)
+{
+	gate_fail(s, "it took longer than " GATE_LIMIT_WORDS);
 }
 
 /* --- the decision ------------------------------------------------------------------------- */
@@ -165,11 +187,16 @@ static const char *last_line(struct buf *b)
 /* "...: WORDS", the last thing that it said. */
 static void fail_with(struct session *s, const char *what, const char *line)
 {
-	char said[120], words[200];
+	char said[100];
 
-	str_one_line(said, sizeof(said), s->gate->last[0] ? s->gate->last : line);
-	snprintf(words, sizeof(words), "%s%s%s", what, said[0] ? ": " : "", said);
-	gate_fail(s, words);
+	snprintf(s->gate->failed, sizeof(s->gate->failed), "%s", what);
+	if (!s->gate->last[0] && line[0])
+		str_copy(s->gate->last, sizeof(s->gate->last),
+			 str_one_line(said, sizeof(said), line));
+	if (s->gate->last[0])
+		gate_fail(s, "");
+	else
+		timer_start(s->limit, LAST_WORDS, 0);
 }
 
 static void decide(struct session *s, const char *line)
@@ -215,7 +242,7 @@ void gate_exit(struct session *s, int code, int signo)
 	else
 		snprintf(what, sizeof(what), "it ended with code %d", code);
 	if (signo || code)
-		fail_with(s, what, line);
+		fail_with(s, what, "");
 	else
 		decide(s, line);
 }

@@ -266,7 +266,7 @@ static void on_limit(void *ctx)
 	char words[120];
 
 	if (s->kind == SANDBOX_TOOL) {
-		gate_fail(s, "it took longer than " GATE_LIMIT_WORDS);
+		gate_limit(s);
 		return;
 	}
 	if (!s->turn_id)

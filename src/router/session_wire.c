@@ -43,6 +43,8 @@ static void agent_closed(void *ctx, const struct err *why)
 	struct session *s = ctx;
 
 	s->agent = NULL;
+	if (gate_exited(s))
+		return;
 	session_drop(s, why ? why->msg : "the agent ended", true, s->r->o.cfg->tries);
 }
 

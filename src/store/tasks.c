@@ -163,13 +163,16 @@ static int no_task(struct store *st, int64_t group_id, const char *word, struct 
 int store_task_find(struct store *st, int64_t group_id, const char *word, int64_t *id,
 		    struct err *e)
 {
-	/* Of the live ones by name; by number all of them. */
+	/* By name the live one of a group, or else its newest. */
 	static const char sql[] =
-		"SELECT id FROM tasks WHERE (?1 = 0 OR group_id = ?1)"
-		" AND ((?3 <> 0 AND id = ?3) OR (?3 = 0 AND name = ?2 AND state < 2)) LIMIT 2";
+		"SELECT id, state FROM tasks t WHERE (?1 = 0 OR group_id = ?1)"
+		" AND ((?3 <> 0 AND id = ?3) OR (?3 = 0 AND name = ?2"
+		"  AND id = (SELECT x.id FROM tasks x WHERE x.group_id = t.group_id AND x.name = ?2"
+		"   ORDER BY x.state < 2 DESC, x.id DESC LIMIT 1))) ORDER BY state >= 2 LIMIT 2";
 	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
 	struct err none = ERR_INIT;
 	int64_t number = 0;
+	bool live;
 	int rc;
 
 	if (!s)
@@ -183,7 +186,11 @@ int store_task_find(struct store *st, int64_t group_id, const char *word, int64_
 	if (rc <= 0)
 		return rc < 0 ? -1 : no_task(st, group_id, word, e);
 	*id = sqlite3_column_int64(s, 0);
+	live = sqlite3_column_int(s, 1) < TASK_DONE;
 	rc = store_step(st, s, e);
+	/* A live one is meant before those that are over elsewhere. */
+	if (rc > 0 && live && sqlite3_column_int(s, 1) >= TASK_DONE)
+		return 0;
 	if (rc > 0)
 		return err_set(e, E_INVAL,
 			       "more than one group has a task \"%.64s\": say its number, such as "

@@ -54,7 +54,8 @@ int store_task_get(struct store *st, int64_t id, task_fn *fn, void *ctx, struct 
 /* Group 0 = all; all: also those that are done or cancelled. By group, then name. */
 int store_task_each(struct store *st, int64_t group_id, bool all, task_fn *fn, void *ctx,
 		    struct err *e) must_check;
-/* By number ("12") or name, in a group (0 = any; a name that two groups have is E_INVAL). E_GONE names the nearest. */
+/* By number ("12") or name, in a group (0 = any; a name that two groups have is E_INVAL): the live one of that name, or the newest that is over. E_GONE names the
+ * nearest. */
 int store_task_find(struct store *st, int64_t group_id, const char *word, int64_t *id,
 		    struct err *e) must_check;
 

@@ -82,8 +82,28 @@ static void bad(void **state, const char *out, const char *err, const char *code
 
 static void a_code_that_is_not_0_fails_with_the_last_words(void **state)
 {
-	bad(state, "{\"wake\":true}\n", "curl: (6) no\x1b[1m such host\n", "6",
+	bad(state, "{\"wake\":true}\n", "agent: curl: (6) no\x1b[1m such host\n", "6",
 	    "it ended with code 6: curl: (6) no?[1m such host");
+}
+
+static void words_that_come_late_are_heard(void **state)
+{
+	struct house *h = *state;
+	struct box *b = gate_of(h, "");
+	static const char late[] = "runner: agent exited with 3\nagent: no mailbox\n";
+
+	script_says(b, "some output\n", "", "3");
+	rounds(h, 3);
+	assert_int_equal(runs_in(h, RUN_GATE), 1);
+	put_frame(&b->r->tx, 2, late, sizeof(late) - 1);
+	peer_write(b->r);
+	await(h, &h->n_notices, 1);
+	assert_runs(h, "60:failed:its gate: it ended with code 3: no mailbox;");
+}
+
+static void no_words_at_all_are_not_waited_for(void **state)
+{
+	bad(state, "some output\n", "", "3", "it ended with code 3");
 }
 
 static void silence_fails(void **state)
@@ -207,6 +227,8 @@ int main(void)
 		TEST(the_script_has_a_sandbox_of_its_own),
 		TEST(what_it_found_goes_to_the_model),
 		TEST(a_code_that_is_not_0_fails_with_the_last_words),
+		TEST(words_that_come_late_are_heard),
+		TEST(no_words_at_all_are_not_waited_for),
 		TEST(silence_fails),
 		TEST(what_is_no_json_fails),
 		TEST(a_word_is_no_decision),

@@ -82,13 +82,17 @@ static void a_live_name_is_taken_once(void **state)
 			     .spec = "x",
 			     .zone = "UTC",
 			     .why = ""};
-	int64_t id = put(r, "one", 1), other = 0;
+	int64_t id = put(r, "one", 1), other = 0, found = 0;
 
 	assert_int_equal(store_task_put(r->st, &t, &other, &e), -1);
 	assert_int_equal(e.code, E_INVAL);
 	assert_ok(store_task_state(r->st, id, TASK_CANCELLED, "", &e), &e);
+	assert_ok(store_task_find(r->st, 0, "one", &found, &e), &e);
+	assert_int_equal(found, id); /* its runs can still be looked at */
 	assert_ok(store_task_put(r->st, &t, &other, &e), &e);
 	assert_true(other > id);
+	assert_ok(store_task_find(r->st, 0, "one", &found, &e), &e);
+	assert_int_equal(found, other);
 }
 
 static void a_slot_has_one_row(void **state)
