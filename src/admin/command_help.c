@@ -24,7 +24,9 @@ static bool shown(const struct listing *l, const struct command_form *f)
 
 static void put_row(struct listing *l, const char *left, const char *help)
 {
-	if (strlen(left) > COLUMN)
+	if (l->lead[0] == '/') /* a telephone is narrow */
+		buf_putf(l->out, "%s: %s\n", left, help);
+	else if (strlen(left) > COLUMN)
 		buf_putf(l->out, "  %s\n  %*s %s\n", left, COLUMN, "", help);
 	else
 		buf_putf(l->out, "  %-*s %s\n", COLUMN, left, help);
@@ -113,7 +115,7 @@ static void help(struct command *c)
 	}
 	reply_text(c->r, out.p);
 	if (!word[0])
-		reply_line(c->r, "  %shelp COMMAND tells more", c->lead);
+		reply_line(c->r, "%shelp COMMAND tells more", c->lead);
 	reply_end(c->r, 0);
 }
 
