@@ -3,6 +3,8 @@
 #include "store/approvals.h"
 #include "store/impl.h"
 
+#define FORGET_MS ((int64_t)30 * 86400000) /* before what has expired */
+
 const char *approval_state_word(enum approval_state s)
 {
 	static const char *const words[] = {"open", "granted", "denied", "expired", "stale"};
@@ -199,11 +201,14 @@ int store_approval_expire(struct store *st, int64_t before_ms, int64_t *n, struc
 	static const char end[] = "UPDATE approvals SET state = 3, decided_ms = ?2, decided_by = ''"
 				  " WHERE state = 0 AND asked_ms < ?1";
 
+	/* What came to nothing cannot pile up. */
+	static const char forget[] = "DELETE FROM approvals WHERE state > 2 AND decided_ms < ?1";
+
 	if (run(st, count, before_ms, before_ms, e) < 0 || run(st, held, before_ms, 0, e) < 0 ||
 	    run(st, end, before_ms, store_now(st), e) < 0)
 		return -1;
 	*n = sqlite3_changes(st->db);
-	return 0;
+	return run(st, forget, before_ms - FORGET_MS, 0, e);
 }
 
 /* --- held messages ------------------------------------------------------------------------ */

@@ -289,6 +289,11 @@ static void test_old_approvals_expire(void **state)
 	assert_int_equal(n, 1);
 	assert_ok(store_held_has(r->st, id, "m1", &kept, &e), &e);
 	assert_false(kept);
+	/* A month later it is forgotten. */
+	assert_ok(store_approval_decide(r->st, id, APPROVAL_GRANTED, "me", &kept, &e), &e);
+	assert_false(kept);
+	assert_ok(store_approval_expire(r->st, 1000001 + (int64_t)30 * 86400000, &n, &e), &e);
+	assert_err(store_approval_get(r->st, id, NULL, NULL, &e), &e, E_GONE, "no approval");
 }
 
 static void test_a_denied_chat_is_remembered(void **state)
