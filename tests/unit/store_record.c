@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Sums over usage by day and by group, and the record of what was asked for. */
+#include "store_rig.h"
+#include "store/people.h"
+#include "store/record.h"
+#include "store/tasks.h"
+
+#define DAY 86400000
+
+static int64_t turn(struct rig *r, int64_t group, int calls)
+{
+	struct err e = ERR_INIT;
+	int64_t id;
+
+	assert_ok(store_turn_open(r->st, group, "", &id, &e), &e);
+	for (int i = 0; i < calls; i++) {
+		const struct usage_new u = {.turn_id = id,
+					    .group_id = group,
+					    .model = "m",
+					    .input = 10,
+					    .output = 3,
+					    .cache_read = 100,
+					    .cache_write = 1,
+					    .status = 200};
+
+		assert_ok(store_usage_add(r->st, &u, &e), &e);
+	}
+	return id;
+}
+
+static void put_usage(void *ctx, const struct usage_row *u)
+{
+	buf_putf(ctx, "%s %lld/%lld %lld %lld %lld %lld $%lld\n", u->what, (long long)u->turns,
+		 (long long)u->calls, (long long)u->input, (long long)u->output,
+		 (long long)u->cache_read, (long long)u->cache_write, (long long)u->cost_micro);
+}
+
+static void usage_by_day_and_group(void **state)
+{
+	struct rig *r = *state;
+	struct group_row work;
+	struct err e = ERR_INIT;
+	const struct usage_new loose = {
+		.group_id = r->g.id, .model = "m", .input = 7, .status = 200};
+	_cleanup_(buf_free) struct buf out = {0};
+	int64_t first;
+
+	assert_ok(store_group_ensure(r->st, "work", false, &work, &e), &e);
+	r->clk.fixed_ms = 10 * (int64_t)DAY - 1000; /* the last second of 1970-01-10 */
+	first = turn(r, r->g.id, 2);
+	r->clk.fixed_ms += 2000;
+	turn(r, work.id, 3);
+	/* A call after midnight belongs to the turn that began before it. */
+	assert_ok(store_usage_add(r->st,
+				  &(struct usage_new){.turn_id = first,
+						      .group_id = r->g.id,
+						      .model = "m",
+						      .input = 1,
+						      .status = 200},
+				  &e),
+		  &e);
+	assert_ok(store_usage_add(r->st, &loose, &e), &e);
+	commit(r);
+
+	assert_ok(store_usage_days(r->st, 0, 0, put_usage, &out, &e), &e);
+	assert_string_equal(out.p, "1970-01-11 1/4 37 9 300 3 $0\n"
+				   "1970-01-10 1/3 21 6 200 2 $1500\n");
+	buf_reset(&out);
+	assert_ok(store_usage_groups(r->st, 0, put_usage, &out, &e), &e);
+	assert_string_equal(out.p, "work 1/3 30 9 300 3 $0\nmain 1/4 28 6 200 2 $1500\n");
+	buf_reset(&out);
+	assert_ok(store_usage_days(r->st, work.id, 0, put_usage, &out, &e), &e);
+	assert_string_equal(out.p, "1970-01-11 1/3 30 9 300 3 $0\n");
+	buf_reset(&out);
+	assert_ok(store_usage_days(r->st, work.id, 12 * (int64_t)DAY, put_usage, &out, &e), &e);
+	assert_int_equal(out.len, 0);
+}
+
+static void put_act(void *ctx, const struct act_row *a)
+{
+	buf_putf(ctx, "%lld %s %s %s \"%s\" %d\n", (long long)a->at_ms, a->who, a->via, a->group,
+		 a->act, a->allowed);
+}
+
+static void the_newest_of_the_record_in_order(void **state)
+{
+	struct rig *r = *state;
+	struct err e = ERR_INIT;
+	_cleanup_(buf_free) struct buf out = {0};
+
+	for (int i = 0; i < 5; i++) {
+		char act[16];
+
+		snprintf(act, sizeof(act), "act %d", i);
+		r->clk.fixed_ms = 1000 + i;
+		assert_ok(store_act_add(r->st, "Ann", 0, i == 4 ? 0 : r->g.id, "chat", act, i != 3,
+					&e),
+			  &e);
+	}
+	assert_ok(store_act_each(r->st, 3, put_act, &out, &e), &e);
+	assert_string_equal(out.p, "1002 Ann chat main \"act 2\" 1\n"
+				   "1003 Ann chat main \"act 3\" 0\n"
+				   "1004 Ann chat  \"act 4\" 1\n");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(usage_by_day_and_group, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_newest_of_the_record_in_order, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
