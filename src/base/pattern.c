@@ -123,7 +123,7 @@ void pattern_free(struct pattern *p)
 	free(p);
 }
 
-bool pattern_matches(const struct pattern *p, const char *text, size_t n)
+bool pattern_search(const struct pattern *p, const char *text, size_t n, bool *gave_up)
 {
 	struct budget budget = {.end_us = work_us() + WORK_MAX_US};
 	pcre2_match_context *limits = pcre2_match_context_copy(p->limits);
@@ -139,5 +139,14 @@ bool pattern_matches(const struct pattern *p, const char *text, size_t n)
 	rc = pcre2_match(p->code, (PCRE2_SPTR)text, n, 0, 0, found, limits);
 	pcre2_match_data_free(found);
 	pcre2_match_context_free(limits);
+	*gave_up = rc == PCRE2_ERROR_CALLOUT || rc == PCRE2_ERROR_MATCHLIMIT ||
+		   rc == PCRE2_ERROR_HEAPLIMIT || rc == PCRE2_ERROR_DEPTHLIMIT;
 	return rc >= 0;
+}
+
+bool pattern_matches(const struct pattern *p, const char *text, size_t n)
+{
+	bool gave_up;
+
+	return pattern_search(p, text, n, &gave_up);
 }

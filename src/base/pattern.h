@@ -24,5 +24,7 @@ static inline void cleanup_pattern_p(struct pattern **p)
 #define _cleanup_pattern_ _cleanup_(cleanup_pattern_p)
 /* Anywhere in the text. A search that runs into its limit counts as no match; so does text that is no UTF-8. */
 bool pattern_matches(const struct pattern *p, const char *text, size_t n);
+/* The same, and whether it ran into its limit. */
+bool pattern_search(const struct pattern *p, const char *text, size_t n, bool *gave_up);
 
 #endif

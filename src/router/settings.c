@@ -426,6 +426,16 @@ int settings_each(struct router *r, int64_t group_id, setting_fn *fn, void *ctx,
 	return 0;
 }
 
+bool settings_slow(struct router *r, int64_t group_id)
+{
+	struct group_settings *g = map_get(&r->settings, group_id);
+	bool first = g && !g->told_slow;
+
+	if (g)
+		g->told_slow = true;
+	return first;
+}
+
 void settings_drop(struct router *r, int64_t group_id)
 {
 	struct group_settings *g = map_get(&r->settings, group_id);

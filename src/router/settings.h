@@ -37,6 +37,7 @@ struct group_settings {
 	enum trigger_rule trigger;
 	char trigger_text[512];	 /* as it was set: "mention", "word hey chela,bot", "regex ^!" */
 	struct pattern *pattern; /* of word and regex; NULL else */
+	bool told_slow;		 /* settings_slow */
 	bool sticky; /* a thread in which the assistant has spoken is a conversation with it */
 	enum session_rule sessions;
 	enum strangers_rule strangers;
@@ -63,6 +64,8 @@ int settings_each(struct router *r, int64_t group_id, setting_fn *fn, void *ctx,
 		  struct err *e) must_check;
 /* "trigger, sticky, ... or tools": for help and errors. */
 void settings_keys(char *out, size_t cap);
+/* The group's pattern ran into its limit: true the first time since it was set or read. */
+bool settings_slow(struct router *r, int64_t group_id);
 /* Drops the cache of one group. */
 void settings_drop(struct router *r, int64_t group_id);
 /* Reads the section `groups`; at start, and when the configuration was read anew: then all that is cached is dropped. */
