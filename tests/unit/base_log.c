@@ -141,6 +141,50 @@ static void oops_is_an_error_line(void **state)
 }
 #endif
 
+struct kept {
+	size_t n, bytes;
+	char first[64], last[64];
+};
+
+static void count_kept(void *ctx, const char *line, size_t n)
+{
+	struct kept *k = ctx;
+	const char *pair = strstr(line, "i=");
+
+	assert_int_equal(strlen(line), n);
+	assert_null(strchr(line, '\n'));
+	if (!k->n++)
+		str_copy(k->first, sizeof(k->first), pair ? pair : "");
+	str_copy(k->last, sizeof(k->last), pair ? pair : "");
+	k->bytes += n;
+}
+
+/* Last: from here on the process keeps its lines. */
+static void the_newest_lines_are_kept(void **state)
+{
+	struct kept k = {.n = 0};
+	char *filler = xcalloc(1, 3001);
+
+	(void)state;
+	log_each(count_kept, &k);
+	assert_int_equal(k.n, 0);
+	log_keep();
+	for (int i = 0; i < 700; i++)
+		log_info("test", "many", "i=%d", i);
+	log_each(count_kept, &k);
+	assert_int_equal(k.n, 500);
+	assert_string_equal(k.first, "i=200");
+	assert_string_equal(k.last, "i=699");
+	memset(filler, 'x', 3000);
+	for (int i = 0; i < 100; i++)
+		log_info("test", "long", "text=%s i=%d", filler, i);
+	memset(&k, 0, sizeof(k));
+	log_each(count_kept, &k);
+	assert_in_range(k.bytes, 120 << 10, 128 << 10);
+	assert_string_equal(k.last, "i=99");
+	free(filler);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -154,6 +198,7 @@ int main(void)
 #ifndef CHELA_ABORT_ON_BUG
 		cmocka_unit_test_setup_teardown(oops_is_an_error_line, setup, teardown),
 #endif
+		cmocka_unit_test_setup_teardown(the_newest_lines_are_kept, setup, teardown),
 	};
 
 	return cmocka_run_group_tests_name("base_log", tests, NULL, NULL);

@@ -62,6 +62,7 @@ static void usage_by_day_and_group(void **state)
 	assert_ok(store_usage_add(r->st, &loose, &e), &e);
 	commit(r);
 
+	assert_ok(store_turn_cost(r->st, first, 1500, &e), &e);
 	assert_ok(store_usage_days(r->st, 0, 0, put_usage, &out, &e), &e);
 	assert_string_equal(out.p, "1970-01-11 1/4 37 9 300 3 $0\n"
 				   "1970-01-10 1/3 21 6 200 2 $1500\n");
