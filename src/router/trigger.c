@@ -4,6 +4,7 @@
  * one that hits them does not match.
  */
 #include "router/trigger.h"
+#include "base/log.h"
 #include "base/pattern.h"
 #include "base/str.h"
 
@@ -26,7 +27,15 @@ const char *wake_words(enum wake w)
 
 static bool matches(struct intake *in)
 {
-	return in->set->pattern && pattern_matches(in->set->pattern, in->m->text, in->m->text_len);
+	bool gave_up = false, yes;
+
+	yes = in->set->pattern &&
+	      pattern_search(in->set->pattern, in->m->text, in->m->text_len, &gave_up);
+	if (gave_up && settings_slow(in->r, in->group.id))
+		log_warn("trigger", "the pattern is too much work, so it does not match",
+			 "group=%s fix=\"chela groups set %s trigger ...\"", in->group.name,
+			 in->group.name);
+	return yes;
 }
 
 int trigger_wakes(struct intake *in, enum wake *out, struct err *e)
