@@ -100,7 +100,11 @@ static void door_connection(void *ctx, struct duplex *d)
 {
 	struct session *s = ctx;
 
-	gateway_serve(s->r->gateway, d, s);
+	/* A gate's script is nobody's turn: no model, no tools. */
+	if (s->kind == SANDBOX_TOOL)
+		duplex_reset(d);
+	else
+		gateway_serve(s->r->gateway, d, s);
 }
 
 static void door_log(void *ctx, const char *line)

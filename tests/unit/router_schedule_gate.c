@@ -50,6 +50,29 @@ static void the_script_has_a_sandbox_of_its_own(void **state)
 	assert_non_null(strstr(h->boxes[1]->r->ps[0].got.p, "CHELA_LAST_OK_MS=17954244"));
 }
 
+/* The runner listens in every sandbox: a script could ask the model there, or a tool. */
+static void a_script_has_no_model_and_no_tools(void **state)
+{
+	static const char *const asks[] = {
+		"POST /v1/messages HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}",
+		"POST /mcp HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}",
+	};
+	struct house *h = *state;
+	struct box *b = gate_of(h, "");
+
+	for (size_t i = 0; i < ARRAY_LEN(asks); i++) {
+		struct peer_stream *s = peer_request(b->r, "/tcp", NULL);
+
+		peer_say(b->r, s, asks[i], strlen(asks[i]), false);
+		rounds(h, 5);
+		assert_int_equal(s->got.len, 0);
+		assert_true(s->closed);
+	}
+	script_says(b, "{\"wake\": false}\n", "", "0");
+	await(h, &h->n_stops, 1);
+	assert_runs(h, "60:not woken:;");
+}
+
 static void what_it_found_goes_to_the_model(void **state)
 {
 	struct house *h = *state;
@@ -225,6 +248,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(the_script_has_a_sandbox_of_its_own),
+		TEST(a_script_has_no_model_and_no_tools),
 		TEST(what_it_found_goes_to_the_model),
 		TEST(a_code_that_is_not_0_fails_with_the_last_words),
 		TEST(words_that_come_late_are_heard),
