@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A household under one server: main and five groups over three platforms, twenty people with their roles.
+
+Owns: who is who and where, what they say, what they hear, and what the server put on record of it. Why: tests of who may do what
+need the same people everywhere. Must never: take silence for an answer; what must not be answered is followed by something that is.
+"""
+import json
+import re
+import sqlite3
+import time
+
+import platforms
+
+ROLES = ("stranger", "guest", "member", "admin", "owner")
+# group -> (platform, chat)
+CHATS = {
+    "main": ("slack", "C000SECRET"),
+    "work": ("slack", "C00GENERAL"),
+    "family": ("whatsapp", "120363000000000001@g.us"),
+    "flat": ("whatsapp", "120363000000000002@g.us"),
+    "club": ("telegram", "-2001"),
+    "project": ("telegram", "-1003001"),
+}
+# where people introduce themselves: main lets no stranger speak
+LOBBY = {"slack": "work", "whatsapp": "family", "telegram": "club"}
+# groups whose every role has a person of its own
+MANNED = ("main", "work", "family", "club")
+# a sandbox answers MCP calls at this address: what the agent's own client speaks to
+SCRIPT = r"""
+n=0
+while IFS= read -r body; do
+  n=$((n+1))
+  exec 3<>/dev/tcp/127.0.0.1/2435 || exit 1
+  printf 'POST /mcp HTTP/1.1\r\nHost: 127.0.0.1:2435\r\nContent-Type: application/json\r\n' >&3
+  printf 'Connection: close\r\nContent-Length: %d\r\n\r\n%s' ${#body} "$body" >&3
+  { printf '\n== %d\n' $n; cat <&3; } >> /workspace/.answers
+  exec 3<&-
+done < /workspace/.calls
+echo called $n
+"""
+
+
+class Person:
+    def __init__(self, house, group, role, platform, ident):
+        self.house, self.group, self.role, self.platform, self.id = house, group, role, platform, ident
+
+    @property
+    def name(self):
+        return f"{self.platform}:{self.id}"
+
+    def says(self, text, group=None, **more):
+        """Says it in a group's chat; gives the platform's id of it."""
+        platform, chat = CHATS[group or self.group]
+        assert platform == self.platform
+        return self.house.fake(platform).inject(do="message", chat=chat, user=self.id, text=text, **more)[0]
+
+
+class Household:
+    def __init__(self, folder, runtime="runc", config=None):
+        import server as servers
+        self.world = platforms.Platforms(folder, folder / "home", speed=1000)
+        tree = servers.merged(self.world.config(), {"sandbox": {"max_live": 8}})
+        self.server = servers.Server(folder / "home", servers.merged(tree, config or {}),
+                                     {"runtime": runtime})
+        self.people, self.nobody = {}, {}
+
+    def fake(self, platform):
+        return self.world.fakes[platform]
+
+    # -- setting up
+
+    def open(self):
+        self.server.start()
+        for group, (platform, chat) in CHATS.items():
+            self.cli("groups", "add", group, f"{platform}:{chat}")
+            if group != "main":
+                self.cli("groups", "set", group, "strangers", "allow")
+        self.world.ready()
+        for group in MANNED:
+            for role in ROLES[1:]:
+                self.people[group, role] = self.person(group, role)
+        for platform, group in LOBBY.items():
+            self.nobody[platform] = self.person(group, "stranger")
+        self.blocked = self.person("work", "blocked")
+        everyone = [*self.people.values(), *self.nobody.values(), self.blocked]
+        assert len(everyone) == 20
+        mark = self.mark()
+        for p in everyone:
+            p.says("/version", LOBBY[p.platform])
+        self.until(lambda: len(self.acts(mark)) == 20, lambda: "answer to each")
+        for p in everyone:
+            if p.role != "stranger":
+                self.cli("people", "role", p.name, p.role, p.group)
+        for group in CHATS:
+            if group != "main":
+                self.cli("groups", "set", group, "strangers", "ask")
+            self.cli("tasks", "add", group, f"yearly-{group}", "cron 0 8 1 1 *", "look")
+        return self
+
+    def person(self, group, role):
+        platform, chat = CHATS[group]
+        name = f"{group.title()} {role.title()}"
+        ident = self.fake(platform).call("user", name=name)["id"]
+        return Person(self, group, role, platform, ident)
+
+    def close(self):
+        try:
+            self.server.close()
+        finally:
+            self.world.close()
+
+    def who(self, group, role):
+        """Whoever has this role there; a stranger of that platform."""
+        if role == "stranger":
+            p = self.nobody[CHATS[group][0]]
+            return Person(self, group, role, p.platform, p.id)
+        return self.people[group, role]
+
+    def cli(self, *words):
+        done = self.server.cli(*words)
+        assert done.returncode == 0, f"chela {' '.join(words)}: {done.stderr}"
+        return done.stdout
+
+    # -- what is said and answered: as the store has it, for platforms take only one message a second in a chat
+
+    def rows(self, sql, *args):
+        db = sqlite3.connect(f"file:{self.server.home / 'chela.db'}?mode=ro", uri=True, timeout=10)
+        db.row_factory = sqlite3.Row
+        try:
+            return db.execute(sql, args).fetchall()
+        finally:
+            db.close()
+
+    def mark(self):
+        return (self.rows("SELECT coalesce(max(id), 0) AS n FROM messages")[0]["n"],
+                self.rows("SELECT coalesce(max(id), 0) AS n FROM acts")[0]["n"])
+
+    def answers(self, group, mark):
+        """The texts that we have put into a group's chat since then."""
+        platform, chat = CHATS[group]
+        return [r["text"] for r in self.rows(
+            "SELECT m.text FROM messages m JOIN chats c ON c.id = m.chat_id WHERE m.dir = 1"
+            " AND c.channel = ? AND c.platform_id = ? AND m.id > ? ORDER BY m.id", platform, chat, mark[0])]
+
+    def answer(self, group, mark, regex, timeout=20):
+        """The first of them that matches."""
+        want = re.compile(regex, re.M)
+        found = self.until(lambda: [a for a in self.answers(group, mark) if want.search(a)],
+                           lambda: f"/{regex}/ in {group}; there is {self.answers(group, mark)}", timeout)
+        return found[0]
+
+    def acts(self, mark):
+        """The record since then."""
+        return self.rows("SELECT * FROM acts WHERE id > ? ORDER BY id", mark[1])
+
+    def taken_in(self, group):
+        """All that was said so far has reached the server: platforms may hand it over in another order."""
+        self.fake(CHATS[group][0]).wait(what="idle", timeout=30)
+
+    def until(self, ready, what, timeout=20):
+        """What the store says at last; a commit is no event that could be waited for."""
+        end = time.monotonic() + timeout
+        while not (found := ready()):
+            assert time.monotonic() < end, f"no {what()}\n{self.server.log()}"
+            self.server.bus.pause(0.02)
+        return found
+
+    def command(self, person, line, regex):
+        """Says a command, and gives (allowed, words): as it is on record, and as the chat is told."""
+        mark = self.mark()
+        person.says(line)
+        words = self.answer(person.group, mark, regex)
+        acts = self.acts(mark)
+        assert len(acts) == 1, f"{line}: on record are {[a['act'] for a in acts]}; told was {words!r}"
+        return bool(acts[0]["allowed"]), words
+
+    # -- what the agent calls
+
+    def calls(self, person, calls, group=None, timeout=60):
+        """One turn on behalf of this person, in which the agent's sandbox calls these (tool, arguments). Gives (error, words)
+        of each."""
+        group = group or person.group
+        folder = self.server.home / "groups" / group
+        self.lay(folder, calls)
+        mark = self.mark()
+        person.says("so:\n!bash bash /workspace/.calls.sh", group, mention=True)
+        self.answer(group, mark, f"called {len(calls)}$", timeout)
+        return self.results(folder, len(calls))
+
+    @staticmethod
+    def lay(folder, calls):
+        """What the sandbox is to call, and how, in its folder."""
+        lines = [json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call",
+                             "params": {"name": name, "arguments": args}}) for name, args in calls]
+        for name, text in ((".calls", "\n".join(lines) + "\n"), (".calls.sh", SCRIPT), (".answers", "")):
+            path = folder / name
+            path.write_text(text, "utf-8")
+            path.chmod(0o666)
+
+    @staticmethod
+    def results(folder, count):
+        text = (folder / ".answers").read_bytes().decode()
+        parts = re.split(r"\n== \d+\n", text)[1:]
+        assert len(parts) == count, text
+        out = []
+        for part in parts:
+            body = json.loads(part.split("\r\n\r\n", 1)[1])
+            if "error" in body:
+                out.append((True, body["error"]["message"]))
+            else:
+                out.append((body["result"]["isError"], body["result"]["content"][0]["text"]))
+        return out
