@@ -91,13 +91,14 @@ def test_a_run_survives_the_death_of_the_server(server):
     chat = server.console()
     chat.ask("hello")
     cli(server, "tasks", "add", "main", "long", "every 1d",
-        "!bash echo x >> log; until [ -s gate ]; do sleep 0.05; done; cat gate")
+        "!tool send_message {\"text\": \"begun\"}\n!bash until [ -s gate ]; do sleep 0.05; done; cat gate")
+    mark = chat.bus.mark()
     cli(server, "tasks", "run", "long")
-    server.bus.wait_until((server.home / "groups/main/log").exists, 60, "the tool that waits")
+    chat.wait_message(lambda text: "begun" in text, 60, mark)
     server.kill()
     (server.home / "groups/main/gate").write_text("open\n", "utf-8")
     server.start()
-    server.console().wait_message(lambda text: "open" in text, 120)
+    server.console().wait_message(lambda text: "result: open" in text, 120)
     assert [r[0] for r in runs(server, "long")] == [OK]
 
 
