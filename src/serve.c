@@ -181,14 +181,14 @@ static void remember(struct supervisor *s)
 /* Waits before a start that would most likely die as those before it. False: we are to stop. */
 static bool bide(struct supervisor *s, int64_t wait_ms)
 {
-	int64_t until = clock_mono(&clock_system) + wait_ms, left;
+	int64_t until = clock_mono(&clock_system) / 1000 + wait_ms, left;
 
 	if (!wait_ms)
 		return true;
 	log_error("serve", "it died too often and is not started at once",
 		  "crashes=%lld last=\"%s\" wait_s=%lld", (long long)s->starts.total, s->starts.why,
 		  (long long)wait_ms / 1000);
-	while (!s->stopping && (left = until - clock_mono(&clock_system)) > 0) {
+	while (!s->stopping && (left = until - clock_mono(&clock_system) / 1000) > 0) {
 		int64_t sign = s->notify.watchdog_ms && s->notify.watchdog_ms < SIGN_MS
 				       ? s->notify.watchdog_ms
 				       : SIGN_MS;

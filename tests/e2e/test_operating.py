@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Keeping a server running: an orderly end, reload, restart, spaced starts, the service manager's watchdog, the log, backups, and a server without root."""
-import json
+import copy
+import datetime
+import io
 import os
 import pathlib
 import re
 import signal
 import socket
-import sqlite3
 import subprocess
 import tarfile
+import tempfile
 import threading
 
 import pytest
@@ -227,6 +229,9 @@ def test_crashes_are_spaced_and_told(make_server):
         spaced = s.log_lines("died too often", since=mark)
         assert bool(spaced) == (i == 2), (i, spaced)
     assert "crashes=3" in spaced[0] and "signal 9" in spaced[0]
+    times = [datetime.datetime.fromisoformat(line[3:26]) for line in
+             (spaced[0], s.log_lines('msg="ready"', since=mark)[0])]
+    assert (times[1] - times[0]).total_seconds() >= 0.3
     mark = s.bus.mark()
     chat.wait_event("message", 30, 0, lambda e: "I had died 3 times" in e["text"])
     out = s.cli("doctor")
@@ -242,6 +247,36 @@ def test_a_stop_while_it_waits(make_server):
     os.kill(s.front, signal.SIGKILL)
     s.wait_log("died too often.*wait_s=900")
     assert s.stop() == 0
+
+
+def test_the_manager_is_asked_for_patience(make_server, manager):
+    """While it waits before a start it says so, asks for time, and gives signs of life; then it is ready again."""
+    s = make_server(config={"serve": {"crash_max": 1, "crash_wait": "1s"}},
+                    env={"NOTIFY_SOCKET": manager.address, "WATCHDOG_USEC": "400000"})
+    os.kill(s.front, signal.SIGKILL)
+    s.wait_log('msg="ready"', count=2)
+    mark = manager.bus.mark()
+    os.kill(s.front, signal.SIGKILL)
+    manager.wait("EXTEND_TIMEOUT_USEC=", since=mark)
+    assert "died 2 times (signal 9)" in manager.wait("STATUS=died 2 times", since=mark, count=2)
+    manager.wait("WATCHDOG=1", since=mark, count=3)
+    manager.wait("READY=1", since=mark)
+
+
+def test_ctrl_c_is_an_orderly_end(make_server):
+    """A terminal's SIGINT reaches every process of the server: the turn may end all the same."""
+    s = make_server(config={"serve": {"drain": "60s"}})
+    chat = s.console()
+    chat.ask("warm up")
+    uid = hold_turn(s, chat)
+    mark = s.bus.mark()
+    for pid in (s.supervisor, s.warden, s.front):
+        os.kill(pid, signal.SIGINT)
+    s.wait_log("no turn begins any more", since=mark)
+    open_gate(s)
+    assert s.popen.wait(60) == 0
+    s._reap(30)
+    assert s.rows("SELECT state, tries FROM messages WHERE dir = 0 ORDER BY id") == [(3, 0), (3, 0)], uid
 
 
 # -- the log
@@ -341,14 +376,12 @@ def remade(src, dst, change):
         for m in a.getmembers():
             data = a.extractfile(m).read() if m.isfile() else None
             for m2, data2 in change(m, data):
-                import io
                 if data2 is not None:
                     m2.size = len(data2)
                 b.addfile(m2, io.BytesIO(data2) if data2 is not None else None)
 
 
 def renamed(m, name):
-    import copy
     m = copy.copy(m)
     m.name = name
     m.pax_headers = {}
@@ -410,7 +443,6 @@ def docker_group():
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 def test_a_server_without_root(sandboxes, own_runtime):
     """A user of its own with no capability and the engine's group: a message is answered, a file written by the agent is there, and belongs to that user."""
-    import tempfile
     uid = 61234
     with tempfile.TemporaryDirectory(dir="/var/tmp") as top:
         os.chmod(top, 0o755)
