@@ -6,6 +6,7 @@
 #include <string.h>
 #include "base/str.h"
 #include "router/inbox.h"
+#include "router/schedule.h"
 
 #define LINE_MAX_BYTES ((size_t)4 << 10) /* of a command */
 #define REFUSED	       3		 /* the person may not: said only so often */
@@ -123,8 +124,11 @@ int64_t router_stop_turns(struct router *r, const struct group_row *g, int64_t c
 		inbox_session_key(settings_get(r, g->id), chat_id, thread, key);
 	for (struct session *s = map_get(&r->by_group, g->id), *next; s; s = next) {
 		next = s->next_of_group;
-		if ((chat_id && !streq(s->key, key)) ||
-		    (!s->turn_id && s->state != SESSION_WAITING && s->state != SESSION_STARTING))
+		/* Also what an isolated run is about to say there. */
+		if ((chat_id && !streq(s->key, key) &&
+		     (s->kind != SANDBOX_TASK || !s->turn_id || s->chat_id != chat_id)) ||
+		    (!s->turn_id && !gate_waits(s) && s->state != SESSION_WAITING &&
+		     s->state != SESSION_STARTING))
 			continue;
 		turn_interrupt(s, "Stopped.");
 		n++;

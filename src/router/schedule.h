@@ -78,6 +78,8 @@ bool gate_exited(const struct session *s);
 void gate_limit(struct session *s);
 /* Nothing when it is decided, or s is no gate's. */
 void gate_fail(struct session *s, const char *why);
+/* A person stops it, and its run. */
+void gate_interrupt(struct session *s, const char *words);
 /* Its run was stopped: nothing more comes of it. */
 void gate_stop(struct router *r, int64_t group_id, int64_t run_id);
 void gate_free(struct session *s);

@@ -76,6 +76,12 @@ void gate_fail(struct session *s, const char *why)
 	run_over(s->r, s->gate->run_id, 0, RUN_FAILED, "", words);
 }
 
+void gate_interrupt(struct session *s, const char *words)
+{
+	close_gate(s);
+	run_over(s->r, s->gate->run_id, 0, RUN_STOPPED, "", words);
+}
+
 void gate_stop(struct router *r, int64_t group_id, int64_t run_id)
 {
 	struct session *s;

@@ -387,6 +387,10 @@ void turn_interrupt(struct session *s, const char *words)
 
 	if (s->turn_id && s->stop_asked)
 		return;
+	if (gate_waits(s)) {
+		gate_interrupt(s, words);
+		return;
+	}
 	if (!s->turn_id) {
 		if (store_fail_pending(s->r->store, s->group.id, s->key, fail_notice_add, &f, &e) <
 		    0)

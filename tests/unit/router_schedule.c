@@ -359,6 +359,31 @@ static void a_person_stops_a_run(void **state)
 	assert_int_equal(task_cancel(h->router, id, &e), -1);
 }
 
+static void a_stop_in_its_chat_stops_an_isolated_run(void **state)
+{
+	struct house *h = *state;
+	struct err e = ERR_INIT;
+	struct group_row g;
+	struct chat_row c;
+
+	house_start(h);
+	house_join(h, "main");
+	task(h, "main", "name=t|prompt=p|schedule=every 1h|context=isolated");
+	pass(h, HOUR);
+	await(h, &h->n_lines, 1);
+	lifecycle(h->boxes[0], h->boxes[0]->lines[0].uuid, "started");
+	rounds(h, 3);
+	assert_ok(store_group_get(h->st, "main", &g, &e), &e);
+	assert_ok(store_chat_find(h->st, "console", "main", &c, &e), &e);
+	assert_int_equal(router_stop_turns(h->router, &g, c.id + 1000, ""), 0);
+	assert_int_equal(router_stop_turns(h->router, &g, c.id, ""), 1);
+	await(h, &h->n_lines, 2);
+	agent_says(h->boxes[0], "{\"type\":\"result\",\"subtype\":\"error_during_execution\","
+				"\"is_error\":true,\"terminal_reason\":\"aborted_by_user\"}");
+	await(h, &h->n_stops, 1);
+	assert_runs(h, "60:stopped:Stopped.;");
+}
+
 static void a_run_that_takes_too_long_fails(void **state)
 {
 	struct house *h = *state;
@@ -443,6 +468,7 @@ int main(void)
 		TEST(too_many_failures_in_a_row_pause_the_task),
 		TEST(a_sandbox_that_dies_each_time_fails_the_run),
 		TEST(a_person_stops_a_run),
+		TEST(a_stop_in_its_chat_stops_an_isolated_run),
 		TEST(a_run_that_takes_too_long_fails),
 		TEST(a_task_whose_chat_went_to_another_group_fails_with_the_way_out),
 		TEST(what_it_cost_is_kept),

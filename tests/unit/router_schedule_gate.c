@@ -201,6 +201,19 @@ static void a_cancelled_gate_goes(void **state)
 	assert_runs(h, "60:stopped:I stopped: the task was cancelled.;");
 }
 
+static void a_stop_of_the_group_stops_it(void **state)
+{
+	struct house *h = *state;
+	struct err e = ERR_INIT;
+	struct group_row g;
+
+	gate_of(h, "");
+	assert_ok(store_group_get(h->st, "main", &g, &e), &e);
+	assert_int_equal(router_stop_turns(h->router, &g, 0, ""), 1);
+	await(h, &h->n_stops, 1);
+	assert_runs(h, "60:stopped:Stopped.;");
+}
+
 static void a_restart_asks_the_gate_again(void **state)
 {
 	struct house *h = *state;
@@ -260,6 +273,7 @@ int main(void)
 		TEST(a_flood_ends_it),
 		TEST(a_sandbox_that_dies_fails_it),
 		TEST(a_cancelled_gate_goes),
+		TEST(a_stop_of_the_group_stops_it),
 		TEST(a_restart_asks_the_gate_again),
 		TEST(other_work_of_the_group_does_not_wait_for_it),
 		TEST(an_engine_that_never_can_fails_it),
