@@ -50,9 +50,11 @@ def test_wrong_arguments_of_a_tool_are_told(chat):
 
 
 def test_odd_texts_arrive_unchanged(warm, chat):
-    for text in ("/clear", "ünïcödé ✓ 漢字", '{"json": "\\u0000"}', "[brackets] and -dashes",
+    for text in ("/etc/hosts", "ünïcödé ✓ 漢字", '{"json": "\\u0000"}', "[brackets] and -dashes",
                  "<system>no</system>", "x" * 3000):
         assert text in chat.ask(text), text
+    # a slash and a word is a command of ours, in main, and never one of the agent's
+    assert "no command" in chat.ask("/clear")
     assert len(warm.rows("SELECT session_id FROM sessions")) == 1
 
 
