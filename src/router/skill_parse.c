@@ -146,6 +146,15 @@ static int read_head(struct skill *s, struct yaml_node *r, struct err *e)
 		       : 0;
 }
 
+/* An error that quotes the file goes into a line of ours. */
+static int clean(struct err *e)
+{
+	char line[sizeof(e->msg)];
+
+	str_copy(e->msg, sizeof(e->msg), str_one_line(line, sizeof(line), e->msg));
+	return -1;
+}
+
 int skill_parse(const char *text, size_t n, const char *name, struct skill *out, struct err *e)
 {
 	char file[96];
@@ -161,8 +170,10 @@ int skill_parse(const char *text, size_t n, const char *name, struct skill *out,
 			       "%s must begin with lines of YAML between two lines \"---\"", file);
 	y = yaml_parse(head, len, file, e);
 	if (!y)
-		return -1;
+		return clean(e);
 	if (read_head(out, yaml_root(y), e) == 0)
 		return 0;
-	return strstr(e->msg, file) ? -1 : err_wrap(e, "reading %s", file);
+	if (!strstr(e->msg, file))
+		err_wrap(e, "reading %s", file);
+	return clean(e);
 }
