@@ -10,6 +10,7 @@
 #include "router/inbox.h"
 #include "router/reset.h"
 #include "router/schedule.h"
+#include "router/task_may.h"
 
 #define BATCH_ROWS  200
 #define WRITE_PIECE ((size_t)64 << 10)
@@ -60,10 +61,14 @@ static void batch_free(struct batch *b)
 static int act_for(struct session *s, const struct waiting *w, struct err *e)
 {
 	struct actor a = {.role = ROLE_NONE, .who = "somebody unknown"};
+	int rc = 0;
 
 	/* No sender stands for the operator in a task only; a message without one is nobody's. */
-	if ((w->sender_id || w->run_id) &&
-	    actor_of(s->r, &s->group, w->chat_id, w->sender_id, &a, e) < 0)
+	if (w->run_id)
+		rc = task_actor(s->r, &s->group, w->chat_id, w->sender_id, &a, e);
+	else if (w->sender_id)
+		rc = actor_of(s->r, &s->group, w->chat_id, w->sender_id, &a, e);
+	if (rc < 0)
 		return -1;
 	actor_lessen(&s->by, &a);
 	return 0;

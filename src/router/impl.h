@@ -274,7 +274,8 @@ void delivery_free(struct router *r);
 
 /* post.c */
 /* Renders the text for the chat's platform, cuts it to its limit and writes one outbox row a part in the open transaction; kicks after the
- * commit. With o->body set, or for a reaction: one row as it is. Returns the history's message id, 0 when the router cannot go on. */
+ * commit. With o->body set, or for a reaction: one row as it is. Returns the history's message id, 0 when the router cannot go on or the chat is another
+ * group's by now. */
 int64_t delivery_post(struct router *r, const struct out_new *o);
 
 /* notice.c */

@@ -5,6 +5,7 @@
  */
 #include <string.h>
 #include "base/json.h"
+#include "base/log.h"
 #include "base/str.h"
 #include "router/format.h"
 #include "router/impl.h"
@@ -78,6 +79,12 @@ int64_t delivery_post(struct router *r, const struct out_new *o)
 
 	if (store_chat_get(r->store, o->chat_id, &chat, &p.e) < 0) {
 		router_fatal(r, &p.e);
+		return 0;
+	}
+	/* It was moved while this group worked: what is said for one group is never said in another's chat. */
+	if (chat.group_id && chat.group_id != o->group_id) {
+		log_warn("delivery", "not said: the chat is another group's by now",
+			 "chat=%lld group=%lld", (long long)o->chat_id, (long long)o->group_id);
 		return 0;
 	}
 	ops = ops_of(chat.channel);

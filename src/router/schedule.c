@@ -37,8 +37,8 @@ struct schedule {
 
 /* The slot's task, kept while rows are written. */
 struct due_task {
-	struct task_row t;
-	char *spec, *zone;
+	struct task_row t; /* strings: the four below only */
+	char *spec, *zone, *thread, name[65];
 };
 
 static void take_task(void *ctx, const struct task_row *t)
@@ -48,6 +48,9 @@ static void take_task(void *ctx, const struct task_row *t)
 	c->t = *t;
 	c->t.spec = c->spec = xstrdup(t->spec);
 	c->t.zone = c->zone = xstrdup(t->zone);
+	c->t.thread = c->thread = xstrdup(t->thread);
+	str_copy(c->name, sizeof(c->name), t->name);
+	c->t.name = c->name;
 }
 
 static int note_missed(struct router *r, int64_t task_id, const struct plan *p, struct err *e)
@@ -106,6 +109,7 @@ static int claim_one(struct schedule *sc, int64_t group_id, int64_t now, struct 
 	slots_free(s);
 	free(c.spec);
 	free(c.zone);
+	free(c.thread);
 	return rc;
 }
 

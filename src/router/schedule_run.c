@@ -8,6 +8,7 @@
 #include "base/str.h"
 #include "router/inbox.h"
 #include "router/schedule.h"
+#include "router/task_may.h"
 
 #define AGAIN_MS     30000		/* before the first retry; doubled for each further one */
 #define AGAIN_MAX_MS ((int64_t)3600000) /* and never more than this */
@@ -104,18 +105,33 @@ static void log_begun(const struct pair *p, const char *how)
 		 (long long)p->run.id, (long long)p->task.group_id, (long long)p->run.tries + 1);
 }
 
+/* Whoever is not listened to any more is not so by way of a task either. */
+static void may_not(struct router *r, int64_t run_id, const struct actor *maker)
+{
+	char why[240];
+
+	snprintf(why, sizeof(why),
+		 "it is a task of %.80s, whose role here is %s by now: make it anew, or give that "
+		 "person the role member",
+		 maker->who, role_word(maker->role));
+	run_over(r, run_id, 0, RUN_FAILED, "", why);
+}
+
 /* data NULL: its gate comes first, if it has one. */
 static void begin(struct router *r, int64_t run_id, const char *data)
 {
 	struct pair p = {.prompt = NULL};
 	struct group_row g;
 	struct chat_row chat;
+	struct actor maker;
 	struct err e = ERR_INIT;
+	bool allowed = false;
 	int rc = pair_get(r, run_id, &p, &e);
 
 	if (rc < 0 || p.run.state >= RUN_OK ||
 	    (rc = store_group_at(r->store, p.task.group_id, &g, &e)) < 0 ||
-	    (rc = store_chat_get(r->store, p.task.chat_id, &chat, &e)) < 0) {
+	    (rc = store_chat_get(r->store, p.task.chat_id, &chat, &e)) < 0 ||
+	    (rc = task_allowed(r, &g, chat.id, p.task.sender_id, &maker, &allowed, &e)) < 0) {
 		if (rc < 0)
 			router_fatal(r, &e);
 		pair_free(&p);
@@ -125,6 +141,8 @@ static void begin(struct router *r, int64_t run_id, const char *data)
 		run_over(r, run_id, 0, RUN_FAILED, "",
 			 "its chat is not one of this group any more: give it another one (chat), "
 			 "or link the chat again");
+	} else if (!allowed) {
+		may_not(r, run_id, &maker);
 	} else if (!data && p.task.gate[0]) {
 		rc = store_run_begin(r->store, run_id, RUN_GATE, 0, &e);
 		log_begun(&p, "a gate begins");
@@ -171,6 +189,9 @@ int run_turn(struct session *s, int64_t run_id, struct buf *head, struct err *e)
 			s->turn_ms = p.task.max_ms;
 		put_head(s->r, &p, head);
 		rc = store_run_turn(s->r->store, run_id, s->turn_id, e);
+	} else if (e->code == E_GONE) { /* its row was removed; the message is there all the same */
+		buf_puts(head, "[scheduled task that is not listed any more, 00:00Z] ");
+		rc = 0;
 	}
 	pair_free(&p);
 	return rc;
@@ -192,23 +213,37 @@ int task_settle(struct router *r, int64_t task_id, struct err *e)
 	return rc;
 }
 
+/* Nobody is told of a task in a chat that was its group's once; main is. */
+static int chat_is_ours(struct router *r, const struct task_row *t, bool *yes, struct err *e)
+{
+	struct chat_row chat;
+
+	if (store_chat_get(r->store, t->chat_id, &chat, e) < 0)
+		return -1;
+	*yes = chat.group_id == t->group_id;
+	return 0;
+}
+
 int task_pause_told(struct router *r, const struct task_row *t, const char *why, struct err *e)
 {
 	int64_t main_chat = 0, main_group = 0;
 	char line[200];
+	bool ours;
 
 	str_one_line(line, sizeof(line), why);
-	if (store_task_state(r->store, t->id, TASK_PAUSED, line, e) < 0 ||
+	if (chat_is_ours(r, t, &ours, e) < 0 ||
+	    store_task_state(r->store, t->id, TASK_PAUSED, line, e) < 0 ||
 	    store_runs_drop(r->store, t->id, "the task was paused", e) < 0 ||
 	    store_main_chat(r->store, &main_chat, &main_group, e) < 0)
 		return -1;
 	log_warn("schedule", "paused", "task=%lld group=%lld why=\"%s\"", (long long)t->id,
 		 (long long)t->group_id, line);
-	delivery_notice(r, t->chat_id, t->group_id, t->thread,
-			"The task %s is paused: %.160s\nOnce that is put right: `chela tasks "
-			"resume %lld`",
-			t->name, line, (long long)t->id);
-	if (main_chat != t->chat_id)
+	if (ours)
+		delivery_notice(r, t->chat_id, t->group_id, t->thread,
+				"The task %s is paused: %.160s\nOnce that is put right: `chela "
+				"tasks resume %lld`",
+				t->name, line, (long long)t->id);
+	if (!ours || main_chat != t->chat_id)
 		notice_main(r,
 			    "Task #%lld (%s) is paused: %.160s\nOnce that is put right: `chela "
 			    "tasks resume %lld`",
@@ -222,19 +257,23 @@ static int failed(struct router *r, const struct task_row *t, int64_t run_id, co
 {
 	int64_t n = t->failures + 1;
 	char why[200], line[160];
+	bool ours;
 
 	str_one_line(line, sizeof(line), error);
-	if (store_task_failures(r->store, t->id, n, e) < 0)
+	if (store_task_failures(r->store, t->id, n, e) < 0 || chat_is_ours(r, t, &ours, e) < 0)
 		return -1;
 	if (t->state == TASK_ACTIVE && t->next_ms && t->fail_max && n >= t->fail_max) {
 		snprintf(why, sizeof(why), "it failed %lld time%s in a row, last: %.120s",
 			 (long long)n, n == 1 ? "" : "s", line);
 		return task_pause_told(r, t, why, e);
 	}
-	if (n == 1)
+	if (n == 1 && ours)
 		delivery_notice(r, t->chat_id, t->group_id, t->thread,
 				"The task %s could not be done (run %lld): %s", t->name,
 				(long long)run_id, line);
+	else if (n == 1)
+		notice_main(r, "Task #%lld (%s) could not be done (run %lld): %s", (long long)t->id,
+			    t->name, (long long)run_id, line);
 	return 0;
 }
 

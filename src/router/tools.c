@@ -36,6 +36,10 @@ bool tool_begin(struct session *s, struct mcp_call *c, unsigned cap, const char 
 		router_fatal(s->r, &e);
 		return false;
 	}
+	if (out->chat.group_id && out->chat.group_id != s->group.id) {
+		tool_refuse(c, "Not done: this chat does not belong to your group any more.");
+		return false;
+	}
 	out->chan = router_channel(s->r, out->chat.channel);
 	if (cap && (!out->chan || !(out->chan->ops->caps & cap))) {
 		tool_refuse(c,

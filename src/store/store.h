@@ -227,6 +227,9 @@ int store_context(struct store *st, int64_t chat_id, const char *session, int64_
 /* Whether the assistant has said something in this thread of the chat (among its last few thousand messages). */
 int store_spoke_in(struct store *st, int64_t chat_id, const char *thread, bool *yes,
 		   struct err *e) must_check;
+/* Whether the newest that a person said in the chat was said by this sender, or by the same person. */
+int store_said_last(struct store *st, int64_t chat_id, int64_t sender_id, bool *yes,
+		    struct err *e) must_check;
 /* Messages of a channel's chats that wait for their files, oldest first. */
 int store_fetching(struct store *st, const char *channel, msg_fn *fn, void *ctx,
 		   struct err *e) must_check;

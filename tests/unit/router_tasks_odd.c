@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Tasks whose ground has gone: the chat is another group's, who made it may not any more, the time zone is unknown. */
+#include "router_schedule_rig.h"
+#include "store/people.h"
+
+static const struct task_row hourly = {.thread = "",
+				       .name = "t",
+				       .prompt = "p",
+				       .gate = "",
+				       .why = "",
+				       .spec = "every 1h",
+				       .zone = "UTC",
+				       .next_ms = T0 + HOUR,
+				       .due_ms = T0 + HOUR,
+				       .anchor_ms = T0,
+				       .fail_max = 3,
+				       .catch_up = 1};
+
+static int64_t chat_in(struct house *h, const char *id, int64_t group)
+{
+	struct err e = ERR_INIT;
+	struct chat_row c;
+
+	assert_ok(store_chat_seen(h->st, "telegram", id, "", str_starts(id, "dm"), &c, &e), &e);
+	assert_ok(store_chat_link(h->st, c.id, group, &e), &e);
+	return c.id;
+}
+
+static int64_t person(struct house *h, const char *id, int64_t group, enum role role)
+{
+	struct err e = ERR_INIT;
+	int64_t sender, p;
+
+	assert_ok(store_sender_ensure(h->st, "telegram", id, id, "", &sender, &e), &e);
+	assert_ok(store_person_make(h->st, sender, "", &p, &e), &e);
+	assert_ok(store_role_set(h->st, p, group, role, "test", &e), &e);
+	return sender;
+}
+
+static int64_t put(struct house *h, int64_t group, int64_t chat, int64_t sender)
+{
+	struct err e = ERR_INIT;
+	struct task_row t = hourly;
+	int64_t id = 0;
+
+	t.group_id = group;
+	t.chat_id = chat;
+	t.sender_id = sender;
+	assert_ok(store_task_put(h->st, &t, &id, &e), &e);
+	return id;
+}
+
+static void move(struct house *h, int64_t chat, int64_t group)
+{
+	struct err e = ERR_INIT;
+
+	assert_ok(store_chat_unlink(h->st, chat, &e), &e);
+	if (group)
+		assert_ok(store_chat_link(h->st, chat, group, &e), &e);
+}
+
+static int64_t posts_to(struct house *h, int64_t chat)
+{
+	char sql[80];
+
+	snprintf(sql, sizeof(sql), "SELECT count(*) FROM outbox WHERE chat_id = %lld",
+		 (long long)chat);
+	return look(h, sql);
+}
+
+/* --- the chat ----------------------------------------------------------------------------- */
+
+static void a_chat_that_is_anothers_hears_nothing_of_it(void **state)
+{
+	struct house *h = *state;
+	int64_t chat, own, other;
+
+	for (int linked = 0; linked < 2; linked++) {
+		if (!linked) {
+			house_start(h);
+			house_join(h, "main");
+			make_group(h, "main");
+		}
+		other = make_group(h, linked ? "g3" : "g2");
+		own = make_group(h, linked ? "g4" : "g1");
+		chat = chat_in(h, linked ? "c2" : "c1", own);
+		put(h, own, chat, 0);
+		move(h, chat, linked ? other : 0);
+		for (int n = 1; n <= 3; n++)
+			pass(h, HOUR);
+		/* The first failure and the pause: main hears of both. */
+		await(h, &h->n_notices, 2 * (linked + 1));
+		assert_has(&h->notices, "could not be done (run ");
+		assert_has(&h->notices, "is paused: it failed 3 times in a row");
+		assert_int_equal(posts_to(h, chat), 0);
+	}
+	assert_int_equal(h->n_lines, 0);
+}
+
+static void neither_does_one_that_moves_during_the_run(void **state)
+{
+	struct house *h = *state;
+	int64_t chat, g1, g2;
+
+	house_start(h);
+	g1 = make_group(h, "g1");
+	g2 = make_group(h, "g2");
+	chat = chat_in(h, "c1", g1);
+	put(h, g1, chat, 0);
+	pass(h, HOUR);
+	await(h, &h->n_lines, 1);
+	move(h, chat, g2);
+	answer(h->boxes[0], 0, "a secret of g1");
+	rounds(h, 10);
+	assert_runs(h, "60:ok:a secret of g1;");
+	assert_int_equal(posts_to(h, chat), 0);
+	move(h, chat, g1);
+	pass(h, HOUR);
+	await(h, &h->n_lines, 2);
+	answer(h->boxes[0], 1, "for g1");
+	rounds(h, 10);
+	assert_int_equal(posts_to(h, chat), 1);
+}
+
+/* --- who made it -------------------------------------------------------------------------- */
+
+static void who_may_not_any_more_has_no_runs(void **state)
+{
+	static const struct {
+		const char *id;
+		enum role here, everywhere, in_main;
+		bool runs;
+	} cases[] = {
+		{"101", ROLE_MEMBER, ROLE_NONE, ROLE_NONE, true},
+		{"102", ROLE_NONE, ROLE_MEMBER, ROLE_NONE, true},
+		{"103", ROLE_NONE, ROLE_NONE, ROLE_ADMIN, true},
+		{"104", ROLE_NONE, ROLE_NONE, ROLE_MEMBER, false},
+		{"105", ROLE_GUEST, ROLE_NONE, ROLE_NONE, false},
+		{"106", ROLE_NONE, ROLE_NONE, ROLE_NONE, false},
+		{"107", ROLE_BLOCKED, ROLE_OWNER, ROLE_OWNER, false},
+		{"108", ROLE_OWNER, ROLE_BLOCKED, ROLE_OWNER, false},
+	};
+	struct house *h = *state;
+
+	house_start(h);
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		int64_t g = make_group(h, cases[i].id), chat = chat_in(h, cases[i].id, g), sender;
+
+		person(h, cases[i].id, make_group(h, "main"), cases[i].in_main);
+		person(h, cases[i].id, 0, cases[i].everywhere);
+		sender = person(h, cases[i].id, g, cases[i].here);
+		put(h, g, chat, sender);
+	}
+	pass(h, HOUR);
+	await(h, &h->n_lines, 3);
+	rounds(h, 10);
+	assert_int_equal(h->n_lines, 3);
+	assert_int_equal(runs_in(h, RUN_FAILED), 5);
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		_cleanup_free_ char *sql = xasprintf(
+			"SELECT count(*) FROM task_runs r JOIN tasks t ON t.id = r.task_id JOIN groups g"
+			" ON g.id = t.group_id WHERE g.name = '%s' AND r.error LIKE"
+			" 'it is a task of %s (telegram:%s), whose role here is %%'",
+			cases[i].id, cases[i].id, cases[i].id);
+
+		if (look(h, sql) != !cases[i].runs)
+			fail_msg("%s", cases[i].id);
+	}
+}
+
+/* A chat with one person alone makes that person a member, and nobody else. */
+static void anothers_direct_chat_makes_nobody_a_member(void **state)
+{
+	struct house *h = *state;
+	struct err e = ERR_INIT;
+	struct msg_new m = {.session = "",
+			    .thread = "",
+			    .platform_id = "x",
+			    .text = "hi",
+			    .text_len = 2,
+			    .state = MSG_ANSWERED};
+	int64_t g, bob, eve, id;
+	bool dup;
+
+	house_start(h);
+	g = make_group(h, "g1");
+	bob = person(h, "bob", g, ROLE_NONE);
+	eve = person(h, "eve", g, ROLE_NONE);
+	m.chat_id = chat_in(h, "dm-bob", g);
+	m.group_id = g;
+	m.sender_id = bob;
+	assert_ok(store_message_in(h->st, &m, &id, &dup, &e), &e);
+	put(h, g, m.chat_id, eve);
+	pass(h, HOUR);
+	rounds(h, 5);
+	assert_int_equal(runs_in(h, RUN_FAILED), 1);
+	assert_int_equal(h->n_lines, 0);
+	assert_ok(store_task_state(h->st, 1, TASK_CANCELLED, "", &e), &e);
+	put(h, g, m.chat_id, bob);
+	pass(h, HOUR);
+	await(h, &h->n_lines, 1);
+}
+
+/* --- the time zone ------------------------------------------------------------------------ */
+
+static void a_zone_that_has_gone_pauses_it(void **state)
+{
+	struct house *h = *state;
+	struct err e = ERR_INIT;
+	struct task_row t = hourly;
+	int64_t id = 0;
+
+	house_start(h);
+	house_join(h, "main");
+	t.group_id = make_group(h, "main");
+	t.chat_id = look(h, "SELECT id FROM chats WHERE platform_id = 'main'");
+	t.name = "the-name-of-it";
+	t.zone = "No/Where";
+	assert_ok(store_task_put(h->st, &t, &id, &e), &e);
+	pass(h, HOUR);
+	await(h, &h->n_notices, 1);
+	assert_has(&h->notices, "The task the-name-of-it is paused: ");
+	assert_int_equal(look(h, "SELECT state FROM tasks"), TASK_PAUSED);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, schedule_setup, house_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_chat_that_is_anothers_hears_nothing_of_it),
+		TEST(neither_does_one_that_moves_during_the_run),
+		TEST(who_may_not_any_more_has_no_runs),
+		TEST(anothers_direct_chat_makes_nobody_a_member),
+		TEST(a_zone_that_has_gone_pauses_it),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
