@@ -239,23 +239,16 @@ static int show(const struct command *c, struct err *e)
 	return store_chat_each(c->o->store, g.id, list_chat, &l, e);
 }
 
-/* What the agent was told when it was started. */
-static bool needs_sandbox(const char *key)
-{
-	return streq(key, "model") || streq(key, "sessions");
-}
-
 static int set(const struct command *c, struct err *e)
 {
 	struct router *r = c->o->router;
-	enum refresh f = REFRESH_NONE;
+	enum refresh f;
 	struct group_row g;
 
 	if (command_group(c, c->argv[0], &g, e) < 0 ||
 	    settings_set(r, g.id, c->argv[1], c->argv[2], e) < 0)
 		return -1;
-	if (needs_sandbox(c->argv[1]))
-		f = group_refresh(r, g.id);
+	f = group_setting_changed(r, g.id, c->argv[1]);
 	reply_line(c->r, "%s: %s is %s %s.", g.name, c->argv[1], c->argv[2],
 		   f == REFRESH_LATER ? refresh_words(f) : "from now on");
 	return 0;

@@ -94,6 +94,13 @@ enum refresh group_refresh(struct router *r, int64_t group_id)
 	return f;
 }
 
+enum refresh group_setting_changed(struct router *r, int64_t group_id, const char *key)
+{
+	bool told = streq(key, "model") || streq(key, "sessions");
+
+	return told ? group_refresh(r, group_id) : REFRESH_NONE;
+}
+
 const char *refresh_words(enum refresh f)
 {
 	return f == REFRESH_LATER ? "after the turn that runs now" : "from the next message on";

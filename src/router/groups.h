@@ -25,6 +25,8 @@ enum refresh {
 };
 /* What was changed holds from the next start of a sandbox on: sees to it that this comes soon. */
 enum refresh group_refresh(struct router *r, int64_t group_id);
+/* After a setting was changed: the same, for those that the agent was told of when it was started. */
+enum refresh group_setting_changed(struct router *r, int64_t group_id, const char *key);
 /* In words: "from the next message on", "after the turn that runs now". */
 const char *refresh_words(enum refresh f);
 

@@ -210,7 +210,10 @@ static void group_settings(void *peer, struct mcp_call *c, const cJSON *args)
 		return;
 	}
 	tool_record(s, true, "group_settings %s %s %s", g.name, key, value);
-	show_settings(s, c, &g, key, "Changed for ");
+	show_settings(s, c, &g, key,
+		      group_setting_changed(s->r, g.id, key) == REFRESH_LATER
+			      ? "Changed, and in force after this turn, for "
+			      : "Changed for ");
 }
 
 /* --- the table ---------------------------------------------------------------------------- */

@@ -170,10 +170,31 @@ static void what_was_decided_is_on_record(void **state)
 	act_as(t.s, ROLE_ADMIN, "Ann (plat:1)");
 	free(told(&t, "register_group", "{\"name\":\"club\"}", &error));
 	assert_false(error);
+	refuses(h, t.b, "group_settings", "{\"key\":\"drafts\",\"value\":\"perhaps\"}",
+		"Nothing changed: ");
 	assert_ok(store_act_each(h->st, 10, see_act, &r, &e), &e);
 	assert_int_equal(r.refused, 1);
 	assert_int_equal(r.allowed, 1);
 	assert_string_equal(r.last, "Ann (plat:1): register_group club ");
+}
+
+static void settings_say_when_they_hold(void **state)
+{
+	struct house *h = tools_house(state);
+	struct trial t = {.h = h, .s = turn_in(h, "main")};
+
+	t.b = h->boxes[0];
+	act_as(t.s, ROLE_MEMBER, "Ann (plat:1)");
+	works(h, t.b, "group_settings", "{\"key\":\"drafts\"}", "drafts: on [default]");
+	refuses(h, t.b, "group_settings", "{\"key\":\"drafts\",\"value\":\"off\"}",
+		"changing settings needs the role admin");
+	act_as(t.s, ROLE_ADMIN, "Ann (plat:1)");
+	works(h, t.b, "group_settings", "{\"key\":\"drafts\",\"value\":\"off\"}",
+	      "Changed for main:\ndrafts: off (");
+	works(h, t.b, "group_settings", "{\"key\":\"sessions\",\"value\":\"thread\"}",
+	      "Changed, and in force after this turn, for main:\nsessions: thread (");
+	refuses(h, t.b, "group_settings", "{\"key\":\"no such\"}", "There is no setting");
+	refuses(h, t.b, "group_settings", "{\"value\":\"on\"}", "a value needs the key");
 }
 
 /* --- one group and another ---------------------------------------------------------------- */
@@ -267,6 +288,7 @@ int main(void)
 		TOOL_TEST(what_was_decided_is_on_record),
 		TOOL_TEST(a_grant_opens_one_way_only),
 		TOOL_TEST(only_mains_admins_name_another_group),
+		TOOL_TEST(settings_say_when_they_hold),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
