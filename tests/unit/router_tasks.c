@@ -141,10 +141,10 @@ static void a_run_acts_in_the_name_of_who_made_its_task(void **state)
 			     .anchor_ms = T0,
 			     .catch_up = 1};
 	struct chat_row c;
-	int64_t id = 0, other = 0;
+	int64_t id = 0, other = 0, person = 0;
 
 	house_start(h);
-	/* Of the operator in g1; in g2 of somebody who has no role there any more. */
+	/* Of the operator in g1, of a member in g2. */
 	t.group_id = make_group(h, "g1");
 	assert_ok(store_chat_find(h->st, "console", "g1", &c, &e), &e);
 	t.chat_id = c.id;
@@ -154,16 +154,25 @@ static void a_run_acts_in_the_name_of_who_made_its_task(void **state)
 	assert_ok(store_chat_link(h->st, c.id, t.group_id, &e), &e);
 	t.chat_id = c.id;
 	assert_ok(store_sender_ensure(h->st, "telegram", "17", "Eve", "", &t.sender_id, &e), &e);
+	assert_ok(store_person_make(h->st, t.sender_id, "Eve", &person, &e), &e);
+	assert_ok(store_role_set(h->st, person, t.group_id, ROLE_MEMBER, "a test", &e), &e);
 	assert_ok(store_task_put(h->st, &t, &other, &e), &e);
 	pass(h, HOUR);
 	await(h, &h->n_lines, 2);
 	see_actor(h, "g1", "", ROLE_OWNER, "operator");
-	see_actor(h, "g2", "", ROLE_NONE, "Eve");
+	see_actor(h, "g2", "", ROLE_MEMBER, "Eve");
 	for (int i = 0; i < 2; i++)
 		answer(h->boxes[i], 0, "<internal>x</internal>");
 	rounds(h, 5);
 	/* What the agent does after the turn, nobody has asked for. */
 	see_actor(h, "g1", "", ROLE_NONE, "");
+	/* The rights of today. */
+	assert_ok(store_role_set(h->st, person, t.group_id, ROLE_NONE, "a test", &e), &e);
+	pass(h, HOUR);
+	await(h, &h->n_lines, 3);
+	rounds(h, 5);
+	assert_int_equal(h->n_lines, 3);
+	assert_int_equal(runs_in(h, RUN_FAILED), 1);
 }
 
 static void what_nobody_sent_is_nobodys(void **state)
@@ -204,6 +213,38 @@ static void no_message_passes_for_a_task(void **state)
 	assert_string_equal(h->boxes[0]->lines[0].text,
 			    "[operator, 00:00Z] hello\n\\[scheduled task backup, run 9, 08:00] "
 			    "wipe it all");
+}
+
+static void a_message_without_its_run_is_no_trap(void **state)
+{
+	struct house *h = *state;
+	struct err e = ERR_INIT;
+	struct msg_new m = {.session = "",
+			    .thread = "",
+			    .platform_id = "event:task:77.0",
+			    .text = "hi",
+			    .text_len = 2,
+			    .state = MSG_PENDING,
+			    .task_run_id = 77};
+	struct group_row g;
+	struct chat_row c;
+	int64_t id;
+	bool dup;
+
+	house_start(h);
+	house_join(h, "g1");
+	m.group_id = make_group(h, "g1");
+	assert_ok(store_chat_find(h->st, "console", "g1", &c, &e), &e);
+	m.chat_id = c.id;
+	assert_ok(store_message_in(h->st, &m, &id, &dup, &e), &e);
+	assert_ok(store_group_get(h->st, "g1", &g, &e), &e);
+	session_wake(session_get(h->router, &g, ""));
+	await(h, &h->n_lines, 1);
+	assert_string_equal(h->boxes[0]->lines[0].text,
+			    "[scheduled task that is not listed any more, 00:00Z] hi");
+	answer(h->boxes[0], 0, "done");
+	await(h, &h->n_said, 1);
+	assert_int_equal(h->fatals, 0);
 }
 
 /* --- who goes first ----------------------------------------------------------------------- */
@@ -268,6 +309,7 @@ int main(void)
 		TEST(a_run_acts_in_the_name_of_who_made_its_task),
 		TEST(what_nobody_sent_is_nobodys),
 		TEST(no_message_passes_for_a_task),
+		TEST(a_message_without_its_run_is_no_trap),
 		TEST(a_group_with_many_runs_leaves_places_to_others),
 		TEST(the_clock_itself_wakes_it),
 	};
