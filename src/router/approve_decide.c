@@ -112,20 +112,34 @@ static int grant_person(struct deciding *d, const char *word, struct err *e)
 	return settle(d, APPROVAL_GRANTED, e);
 }
 
+/* Of the group that the chat will belong to: a role that the person has there is neither lessened nor, if it is blocked, taken away. */
+static int make_member(struct deciding *d, const struct group_row *g, struct err *e)
+{
+	struct store *st = d->r->store;
+	enum role role;
+	int64_t person;
+
+	if (store_person_make(st, d->row.sender_id, "", &person, e) < 0 ||
+	    store_role_in(st, person, g->id, &role, e) < 0)
+		return -1;
+	if (role == ROLE_BLOCKED)
+		return err_set(e, E_PERM, "%s is blocked in %s; see people show", d->now.who,
+			       g->name);
+	return role >= ROLE_MEMBER ? 0
+				   : store_role_set(st, person, g->id, ROLE_MEMBER, d->by->who, e);
+}
+
 static int grant_chat(struct deciding *d, const char *word, struct err *e)
 {
 	struct router *r = d->r;
 	const char *name = word[0] ? word : d->now.group;
 	struct group_row g;
-	int64_t person;
 	bool new;
 
 	if (streq(name, "main") && d->by->role < ROLE_OWNER)
 		return err_set(e, E_PERM, "only an owner can take a chat into main");
-	if (group_make(r, name, &g, &new, e) < 0 ||
-	    store_chat_link(r->store, d->row.chat_id, g.id, e) < 0 ||
-	    store_person_make(r->store, d->row.sender_id, "", &person, e) < 0 ||
-	    store_role_set(r->store, person, g.id, ROLE_MEMBER, d->by->who, e) < 0)
+	if (group_make(r, name, &g, &new, e) < 0 || make_member(d, &g, e) < 0 ||
+	    store_chat_link(r->store, d->row.chat_id, g.id, e) < 0)
 		return -1;
 	buf_putf(d->said, "Approved: %.20s:%.80s belongs to %s%s, and %s is a member of it.",
 		 d->now.chat.channel, d->now.chat.platform_id, new ? "the new group " : "", g.name,

@@ -174,6 +174,31 @@ static void a_second_chat_of_the_name_gets_another_group(void **state)
 	assert_int_equal(open_approvals(h), 1);
 }
 
+/* Let into a group in which the person has a role already. */
+static void a_chat_changes_no_role_that_is_there(void **state)
+{
+	struct house *h = asking(state);
+	struct inbound m = addressed("ann", "1", "hello");
+	struct err e = ERR_INIT;
+	struct chat_row c;
+
+	h->router->people.unknown_chats = UNKNOWN_ASK;
+	give(h, "ann", "fam", ROLE_ADMIN);
+	m.chat = "new";
+	take(m);
+	assert_ok(decide(h, 1, "fam", true, &e), &e);
+	assert_int_equal(role_of(h, "ann", "fam"), ROLE_ADMIN);
+	give(h, "eve", "fam", ROLE_BLOCKED);
+	m = addressed("eve", "2", "hello");
+	m.chat = "newer";
+	take(m);
+	assert_err(decide(h, 2, "fam", true, &e), &e, E_PERM, "blocked in fam");
+	assert_int_equal(role_of(h, "eve", "fam"), ROLE_BLOCKED);
+	assert_ok(store_chat_find(h->st, "plat", "newer", &c, &e), &e);
+	assert_int_equal(c.group_id, 0);
+	assert_int_equal(open_approvals(h), 1);
+}
+
 static void a_denied_chat_is_quiet(void **state)
 {
 	struct house *h = asking(state);
@@ -277,6 +302,7 @@ int main(void)
 		PEOPLE_TEST(forged_names_stay_in_their_place),
 		PEOPLE_TEST(questions_and_messages_have_bounds),
 		PEOPLE_TEST(a_second_chat_of_the_name_gets_another_group),
+		PEOPLE_TEST(a_chat_changes_no_role_that_is_there),
 		PEOPLE_TEST(a_denied_chat_is_quiet),
 		PEOPLE_TEST(unknown_chats_may_get_groups),
 		PEOPLE_TEST(a_command_waits_for_nobodys_role),
