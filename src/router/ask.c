@@ -91,7 +91,9 @@ static void question_end(struct question *q, const char *reply, const char *how)
 		mcp_reply_text(c, reply, false);
 }
 
-static void answered(struct question *q, int option, const char *sender_name)
+/* The agent acts on the answer: from here on it acts for who gave it as well. */
+static void answered(struct question *q, int option, const char *sender_name,
+		     const struct actor *by)
 {
 	_cleanup_(buf_free) struct buf how = {0}, reply = {0};
 	char who[100];
@@ -103,6 +105,7 @@ static void answered(struct question *q, int option, const char *sender_name)
 	markdown_put_plain(&how, who);
 	buf_puts(&how, ")");
 	buf_putf(&reply, "%s answered: %s", who, q->options[option]);
+	actor_lessen(&q->s->by, by);
 	question_end(q, reply.p, how.p);
 }
 
@@ -132,7 +135,8 @@ void tool_ask_user_cancelled(void *peer, struct mcp_call *c)
 
 /* --- answers ------------------------------------------------------------------------------ */
 
-bool ask_press(struct router *r, int64_t chat_id, const char *value, const char *sender_name)
+bool ask_press(struct router *r, int64_t chat_id, const char *value, const char *sender_name,
+	       const struct actor *by)
 {
 	for (struct question *q = r->questions; q; q = q->next) {
 		size_t n = strlen(q->token);
@@ -143,7 +147,7 @@ bool ask_press(struct router *r, int64_t chat_id, const char *value, const char 
 			continue;
 		if (str_to_i64(value + n + 1, 1, q->n, &option, &e) < 0)
 			return false;
-		answered(q, (int)option - 1, sender_name);
+		answered(q, (int)option - 1, sender_name, by);
 		return true;
 	}
 	return false;
@@ -177,7 +181,7 @@ static int option_named(const struct question *q, const char *text)
 }
 
 bool ask_answer(struct router *r, int64_t chat_id, const char *thread, const char *text,
-		const char *sender_name)
+		const char *sender_name, const struct actor *by)
 {
 	for (struct question *q = r->questions; q; q = q->next) {
 		int option;
@@ -187,7 +191,7 @@ bool ask_answer(struct router *r, int64_t chat_id, const char *thread, const cha
 		option = option_named(q, text);
 		if (option < 0)
 			return false;
-		answered(q, option, sender_name);
+		answered(q, option, sender_name, by);
 		return true;
 	}
 	return false;

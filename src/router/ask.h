@@ -8,12 +8,13 @@
 #define CHELA_ROUTER_ASK_H
 #include "router/impl.h"
 
-/* A button with this value was pressed in this chat. False: it belongs to no open question. */
-bool ask_press(struct router *r, int64_t chat_id, const char *value, const char *sender_name);
+/* A button with this value was pressed in this chat, by whom the turn acts for as well from then on. False: it belongs to no open question. */
+bool ask_press(struct router *r, int64_t chat_id, const char *value, const char *sender_name,
+	       const struct actor *by);
 /* A message came: true when it answers the question that is open in this chat and thread (an option's number, where no buttons are shown, or an
  * option's text). Then it must not be handed to the agent as well. */
 bool ask_answer(struct router *r, int64_t chat_id, const char *thread, const char *text,
-		const char *sender_name);
+		const char *sender_name, const struct actor *by);
 /* Gives the session's question up, if it has one: the call is answered with words, and the chat sees that it is closed. */
 void ask_close(struct session *s, const char *words);
 

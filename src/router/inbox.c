@@ -117,7 +117,7 @@ static int answered(struct intake *in, enum msg_state state, bool *yes, struct e
 	if (m->n_files || !m->text_len)
 		return 0;
 	text = xstrndup(m->text, m->text_len);
-	if (!ask_answer(in->r, in->chat.id, m->thread, text, m->sender_name))
+	if (!ask_answer(in->r, in->chat.id, m->thread, text, m->sender_name, &in->by))
 		return 0;
 	if (store_message_move(in->r->store, in->id, state, MSG_ANSWERED, yes, e) < 0)
 		return -1;

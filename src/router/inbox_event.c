@@ -256,7 +256,7 @@ static int take_press(struct intake *in, struct err *e)
 
 	if (find_target(in, &t, e) < 0 || put_mark(in, &t, e) < 0)
 		return -1;
-	if (!in->dup && !ask_press(in->r, in->chat.id, value, in->m->sender_name))
+	if (!in->dup && !ask_press(in->r, in->chat.id, value, in->m->sender_name, &in->by))
 		notice_brief(in->r, in->chat.id, in->group.id, t.thread,
 			     "That question is no longer open.");
 	return 0;
