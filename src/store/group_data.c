@@ -216,6 +216,10 @@ int store_group_purge(struct store *st, int64_t group_id, int64_t *at, bool *don
 	static const char flying[] =
 		"SELECT count(*) FROM outbox o JOIN messages m ON m.id = o.message_id"
 		" WHERE o.state < 2 AND o.state = 1 AND m.group_id = ?1";
+	/* The numbers of the newest are given out again: what comes is not archived yet, in any group. */
+	static const char again[] =
+		"UPDATE groups SET archived_id = (SELECT coalesce(max(id), 0) FROM messages)"
+		" WHERE archived_id > (SELECT coalesce(max(id), 0) FROM messages) + 0 * ?1";
 	static const char msg_end[] = "SELECT coalesce(max(id), 0) + 0 * ?1 FROM messages";
 	int64_t end = 0, from;
 
@@ -230,7 +234,7 @@ int store_group_purge(struct store *st, int64_t group_id, int64_t *at, bool *don
 	if (*at < PURGE_TAIL) {
 		from = *at - PURGE_FIRST;
 		if (purge_range(st, messages, group_id, from, e) < 0 ||
-		    number(st, msg_end, 0, &end, e) < 0)
+		    run1(st, again, group_id, e) < 0 || number(st, msg_end, 0, &end, e) < 0)
 			return -1;
 		*at = from + PURGE_SPAN >= end ? PURGE_TAIL : *at + PURGE_SPAN;
 		return 0;

@@ -55,6 +55,10 @@ int64_t store_now(const struct store *st);
 	"m.id, m.chat_id, m.group_id, m.turn_id, m.dir, m.state, m.tries, m.sent_ms, m.thread,"    \
 	" m.platform_id, m.text, coalesce((SELECT name FROM senders WHERE id = m.sender_id), '')," \
 	" m.notice, m.session, coalesce(m.sender_id, 0), coalesce(m.task_run_id, 0)"
+#define MSG_N_COLUMNS 16
+/* What was said while the chat (?1) was another group's is that group's. */
+#define MSG_OF_CHATS_GROUP                                                                         \
+	"m.group_id = coalesce((SELECT group_id FROM group_chats WHERE chat_id = ?1), m.group_id)"
 void store_read_msg(sqlite3_stmt *s, struct msg_row *m);
 int store_each_msg(struct store *st, sqlite3_stmt *s, msg_fn *fn, void *ctx,
 		   struct err *e) must_check;

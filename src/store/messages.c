@@ -130,11 +130,13 @@ int store_pending_sessions(struct store *st, pending_fn *fn, void *ctx, struct e
 int store_history(struct store *st, int64_t chat_id, int64_t after, int64_t limit, msg_fn *fn,
 		  void *ctx, struct err *e)
 {
-	static const char from[] = "SELECT " MSG_COLUMNS " FROM messages m WHERE m.chat_id = ?1"
-				   " AND m.id > ?2 AND m.state <> 6 ORDER BY m.id LIMIT ?3";
-	static const char tail[] = "SELECT " MSG_COLUMNS " FROM messages m WHERE m.id IN"
-				   " (SELECT id FROM messages WHERE chat_id = ?1 AND state <> 6"
-				   "  ORDER BY id DESC LIMIT -?2) ORDER BY m.id LIMIT ?3";
+	static const char from[] =
+		"SELECT " MSG_COLUMNS " FROM messages m WHERE m.chat_id = ?1"
+		" AND m.id > ?2 AND m.state <> 6 AND " MSG_OF_CHATS_GROUP " ORDER BY m.id LIMIT ?3";
+	static const char tail[] =
+		"SELECT " MSG_COLUMNS " FROM messages m WHERE m.id IN"
+		" (SELECT id FROM messages WHERE chat_id = ?1 AND state <> 6"
+		"  ORDER BY id DESC LIMIT -?2) AND " MSG_OF_CHATS_GROUP " ORDER BY m.id LIMIT ?3";
 	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, after < 0 ? tail : from, e);
 
 	if (!s)

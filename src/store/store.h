@@ -196,7 +196,7 @@ int store_pending(struct store *st, int64_t group_id, const char *session, int64
 /* (group, session) pairs that have pending messages, by the oldest message. */
 typedef void pending_fn(void *ctx, int64_t group_id, const char *session, int64_t oldest_id);
 int store_pending_sessions(struct store *st, pending_fn *fn, void *ctx, struct err *e) must_check;
-/* Messages of a chat with id > after, oldest first; after < 0: the last -after rows. */
+/* Messages of a chat with id > after, oldest first; after < 0: the last -after rows. Nothing that was said while the chat was another group's. */
 int store_history(struct store *st, int64_t chat_id, int64_t after, int64_t limit, msg_fn *fn,
 		  void *ctx, struct err *e) must_check;
 int store_message_get(struct store *st, int64_t id, msg_fn *fn, void *ctx,

@@ -64,9 +64,10 @@ static bool ends_context(const struct msg_row *m)
 int store_context(struct store *st, int64_t chat_id, const char *session, int64_t before,
 		  int64_t since_ms, int64_t limit, msg_fn *fn, void *ctx, struct err *e)
 {
-	static const char sql[] = "SELECT " MSG_COLUMNS " FROM messages m WHERE m.chat_id = ?1"
-				  " AND m.id < ?2 AND (m.dir = 1 OR m.session = ?3)"
-				  " ORDER BY m.id DESC LIMIT 200";
+	static const char sql[] =
+		"SELECT " MSG_COLUMNS ", " MSG_OF_CHATS_GROUP
+		" FROM messages m WHERE m.chat_id = ?1"
+		" AND m.id < ?2 AND (m.dir = 1 OR m.session = ?3) ORDER BY m.id DESC LIMIT 200";
 	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
 	struct msg_row m;
 	int rc = 0;
@@ -78,7 +79,8 @@ int store_context(struct store *st, int64_t chat_id, const char *session, int64_
 	bind_text(s, 3, session);
 	while (limit > 0 && (rc = store_step(st, s, e)) > 0) {
 		store_read_msg(s, &m);
-		if (ends_context(&m) || m.sent_ms < since_ms)
+		if (ends_context(&m) || m.sent_ms < since_ms ||
+		    !sqlite3_column_int(s, MSG_N_COLUMNS))
 			return 0;
 		if (m.dir == MSG_OUT || m.state != MSG_CONTEXT)
 			continue;

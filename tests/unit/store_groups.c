@@ -174,6 +174,69 @@ static void data_goes_in_steps_and_waits_for_what_is_on_its_way(void **state)
 	assert_ok(store_group_ensure(r->st, "fam", false, &g, &e), &e);
 }
 
+/* Numbers of messages are given out again once the newest have gone. */
+static void what_comes_after_a_purge_is_archived(void **state)
+{
+	struct rig *r = *state;
+	struct chat_row c;
+	struct group_row g = second(r, &c);
+	struct buf all = {0};
+	struct err e = ERR_INIT;
+	int64_t at = 0;
+	bool done = false;
+
+	put_in(r);
+	put_for(r, &g, &c, 5);
+	assert_ok(store_group_messages(r->st, r->g.id, &at, &done, add_id, &all, &e), &e);
+	assert_ok(store_archived_set(r->st, r->g.id, at, &e), &e);
+	assert_string_equal(all.p, "m1;");
+	assert_ok(store_group_remove(r->st, g.id, true, &e), &e);
+	assert_true(purge(r, g.id, 40) > 0);
+	put_in(r);
+	buf_reset(&all);
+	assert_ok(store_archived(r->st, r->g.id, &at, &e), &e);
+	assert_ok(store_group_messages(r->st, r->g.id, &at, &done, add_id, &all, &e), &e);
+	assert_string_equal(all.p, "m7;");
+	buf_free(&all);
+}
+
+static void a_chat_that_moves_takes_no_words_along(void **state)
+{
+	struct rig *r = *state;
+	struct chat_row c;
+	struct group_row g = second(r, &c);
+	struct buf all = {0};
+	struct err e = ERR_INIT;
+	struct msg_new m = {.chat_id = c.id,
+			    .group_id = g.id,
+			    .session = "",
+			    .thread = "",
+			    .platform_id = "x",
+			    .text = "secret",
+			    .text_len = 6,
+			    .state = MSG_CONTEXT};
+	int64_t id;
+	bool dup;
+
+	assert_ok(store_message_in(r->st, &m, &id, &dup, &e), &e);
+	assert_ok(store_context(r->st, c.id, "", INT64_MAX, 0, 10, add_id, &all, &e), &e);
+	assert_ok(store_history(r->st, c.id, -30, 30, add_id, &all, &e), &e);
+	assert_ok(store_history(r->st, c.id, 0, 30, add_id, &all, &e), &e);
+	assert_string_equal(all.p, "secret;secret;secret;");
+	assert_ok(store_chat_unlink(r->st, c.id, &e), &e);
+	assert_ok(store_chat_link(r->st, c.id, r->g.id, &e), &e);
+	m.group_id = r->g.id;
+	m.platform_id = "y";
+	m.text = "public";
+	assert_ok(store_message_in(r->st, &m, &id, &dup, &e), &e);
+	buf_reset(&all);
+	assert_ok(store_context(r->st, c.id, "", INT64_MAX, 0, 10, add_id, &all, &e), &e);
+	assert_ok(store_history(r->st, c.id, -30, 30, add_id, &all, &e), &e);
+	assert_ok(store_history(r->st, c.id, 0, 30, add_id, &all, &e), &e);
+	assert_string_equal(all.p, "public;public;public;");
+	buf_free(&all);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void)
 {
@@ -182,6 +245,8 @@ int main(void)
 		T(what_is_carried_over),
 		T(a_removed_group_is_hidden),
 		T(data_goes_in_steps_and_waits_for_what_is_on_its_way),
+		T(what_comes_after_a_purge_is_archived),
+		T(a_chat_that_moves_takes_no_words_along),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
