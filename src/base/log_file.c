@@ -78,7 +78,7 @@ void log_file_room(size_t n)
 {
 	_cleanup_close_ int lock = -1;
 	struct stat st;
-	int saved = errno, why;
+	int saved = errno, why, how;
 
 	if (!file.path[0])
 		return;
@@ -87,9 +87,11 @@ void log_file_room(size_t n)
 	} else if (st.st_size && st.st_size + (int64_t)n > file.max) {
 		/* Of a description of its own: ours is shared with the other processes. */
 		lock = open(file.path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-		if (lock >= 0 && flock(lock, LOCK_EX | LOCK_NB) == 0 && fstat(lock, &st) == 0 &&
-		    is_ours(&st) && stat(file.path, &st) == 0 && is_ours(&st)) {
-			put_aside();
+		/* Whoever puts it aside may be slow on a busy machine: past twice the size the others wait. */
+		how = LOCK_EX | (st.st_size < 2 * file.max ? LOCK_NB : 0);
+		if (lock >= 0 && flock(lock, how) == 0 && fstat(lock, &st) == 0 && is_ours(&st)) {
+			if (stat(file.path, &st) == 0 && is_ours(&st))
+				put_aside();
 			open_anew(&why);
 		}
 	}

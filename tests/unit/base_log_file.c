@@ -94,8 +94,8 @@ static void several_writers_lose_nothing(void **state)
 	for (int i = 0; i < WRITERS; i++)
 		wait(NULL);
 	assert_int_equal(count_lines(f, &greatest), WRITERS * LINES);
-	/* The others go on while one puts it aside: that is short, and they write without pause here. */
-	assert_true(greatest <= 2 * 65536);
+	/* The others go on while one puts it aside, up to twice the size and the line that each is at. */
+	assert_true(greatest <= 2 * 65536 + WRITERS * 200);
 	snprintf(oldest, sizeof(oldest), "%s.5", f->file);
 	assert_int_equal(access(oldest, F_OK), 0);
 }

@@ -130,7 +130,7 @@ static void mistakes_are_named(void **state)
 		const char *text, *where, *says;
 	} rows[] = {
 		{"asistant: x\n", "chela.yaml:1: ", "assistant"},
-		{"log:\n  levle: info\n", "chela.yaml:2: ", "level"},
+		{"model:\n  nmae: x\n", "chela.yaml:2: ", "name"},
 		{"log:\n  level: loud\n", "chela.yaml:2: ", "debug"},
 		{"assistant: \"\"\n", "chela.yaml:1: ", "needs a name"},
 		{"model:\n  base_url: ftp://x\n", "chela.yaml:2: ", "https://"},
