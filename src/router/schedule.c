@@ -11,10 +11,12 @@
 #include "base/slots.h"
 #include "base/str.h"
 
-#define STEP_US	     3000 /* what a step may take; the commit comes on top */
-#define STEP_CLAIMS  100
-#define REST_MS	     3600000 /* the timer runs at most so long, for it goes by another clock */
-#define ISOLATED_MAX 2	     /* runs of one group in sandboxes of their own */
+#define STEP_US	    3000 /* what a step may take; the commit comes on top */
+#define STEP_CLAIMS 100
+#define REST_MS	    3600000 /* the timer runs at most so long, for it goes by another clock */
+#define BACK_MS                                                                                    \
+	((int64_t)86400000) /* set back by more, the clock was wrong before: less is waited out */
+#define ISOLATED_MAX 2	    /* runs of one group in sandboxes of their own */
 
 struct schedule {
 	struct router *r;
@@ -28,7 +30,9 @@ struct schedule {
 	struct map asked;      /* groups in the list */
 	int64_t *list;	       /* groups to be looked at, in order */
 	size_t first, n, cap;
-	int64_t now_ms; /* of the last step, in whole seconds */
+	int64_t now_ms;	 /* of the last step, in whole seconds */
+	bool back;	 /* the clock was set back: what is next is found anew, of every task */
+	int64_t back_id; /* so far */
 	int64_t claims, steps;
 	struct zones zones; /* of the tasks claimed: to open one anew takes longer than a claim */
 };
@@ -51,6 +55,13 @@ static void take_task(void *ctx, const struct task_row *t)
 	c->t.thread = c->thread = xstrdup(t->thread);
 	str_copy(c->name, sizeof(c->name), t->name);
 	c->t.name = c->name;
+}
+
+static void due_task_free(struct due_task *c)
+{
+	free(c->spec);
+	free(c->zone);
+	free(c->thread);
 }
 
 static int note_missed(struct router *r, int64_t task_id, const struct plan *p, struct err *e)
@@ -107,9 +118,37 @@ static int claim_one(struct schedule *sc, int64_t group_id, int64_t now, struct 
 	/* It was right once: the time zone has gone from the system, most likely. */
 	rc = s ? claim_slots(sc, &c, s, now, e) : task_pause_told(sc->r, &c.t, why.msg, e);
 	slots_free(s);
-	free(c.spec);
-	free(c.zone);
-	free(c.thread);
+	due_task_free(&c);
+	return rc;
+}
+
+/* --- a clock that was set back --------------------------------------------------------------- */
+
+/* While the clock was far ahead, slots were passed that come now. Those that did run have their rows, and run no second time. */
+static int find_next_anew(struct schedule *sc, int64_t now, bool *more, struct err *e)
+{
+	struct due_task c = {.spec = NULL};
+	struct err why = ERR_INIT;
+	struct slots *s;
+	int64_t next;
+	int rc = 0;
+
+	*more = sc->back;
+	if (!sc->back)
+		return 0;
+	if (store_task_after(sc->r->store, sc->back_id, take_task, &c, &why) < 0) {
+		sc->back = *more = false;
+		if (why.code != E_GONE)
+			*e = why;
+		return why.code == E_GONE ? 0 : -1;
+	}
+	sc->back_id = c.t.id;
+	zones_keep(&sc->zones, c.zone);
+	s = slots_parse(c.spec, c.zone, c.t.anchor_ms, &why);
+	if (s && slots_next(s, now, &next) && next < c.t.next_ms)
+		rc = store_task_next(sc->r->store, c.t.id, next, plan_due(&c.t, next), e);
+	slots_free(s);
+	due_task_free(&c);
 	return rc;
 }
 
@@ -212,11 +251,21 @@ static int admit_next(struct schedule *sc, int64_t now, bool *more, struct err *
 
 static int step(struct schedule *sc, bool *more, struct err *e)
 {
-	int64_t now = sc->now_ms = seconds(sc->r), end = clock_mono(sc->r->o.clk) + STEP_US;
-	bool due = true, wait = true;
+	int64_t now = seconds(sc->r), end = clock_mono(sc->r->o.clk) + STEP_US;
+	bool due = true, wait = true, back = true;
+
+	if (now + BACK_MS < sc->now_ms) {
+		log_info("schedule", "the clock was set back", "seconds=%lld",
+			 (long long)(sc->now_ms - now) / 1000);
+		sc->back = true;
+		sc->back_id = 0;
+	}
+	sc->now_ms = now;
 
 	/* By turns: who became due is not to wait for all claims, nor the claims for all who wait. */
-	for (int n = 0; n < STEP_CLAIMS && (due || wait) && !sc->r->fatal; n++) {
+	for (int n = 0; n < STEP_CLAIMS && (due || wait || back) && !sc->r->fatal; n++) {
+		if (find_next_anew(sc, now, &back, e) < 0)
+			return -1;
 		if (due && claim_next(sc, now, &due, e) < 0)
 			return -1;
 		if (admit_next(sc, now, &wait, e) < 0)
@@ -224,7 +273,7 @@ static int step(struct schedule *sc, bool *more, struct err *e)
 		if (clock_mono(sc->r->o.clk) >= end)
 			break;
 	}
-	*more = due || wait;
+	*more = due || wait || back;
 	return 0;
 }
 
@@ -376,7 +425,9 @@ int schedule_open(struct router *r, struct err *e)
 	sc->timer = timer_new(r->loop, "schedule", on_timer, sc);
 	r->schedule = sc;
 	watch_jumps(sc);
-	rc = store_runs_each_going(r->store, note_going, &g, e);
+	rc = store_run_newest(r->store, &sc->now_ms, e);
+	if (rc == 0)
+		rc = store_runs_each_going(r->store, note_going, &g, e);
 	for (size_t i = 0; rc == 0 && i < g.n; i++)
 		rc = recover_one(r, &g.runs[i], e);
 	free(g.runs);

@@ -147,6 +147,14 @@ int store_runs_each_going(struct store *st, run_fn *fn, void *ctx, struct err *e
 	return s ? each(st, s, fn, ctx, e) : -1;
 }
 
+int store_run_newest(struct store *st, int64_t *made_ms, struct err *e)
+{
+	static const char sql[] = "SELECT made_ms FROM task_runs ORDER BY id DESC LIMIT 1";
+	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
+
+	return s ? one(st, s, made_ms, e) : -1;
+}
+
 int store_run_last_ok(struct store *st, int64_t task_id, int64_t *ms, struct err *e)
 {
 	static const char sql[] = "SELECT max(ended_ms) FROM task_runs WHERE task_id = ?1"

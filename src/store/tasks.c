@@ -199,6 +199,25 @@ int store_task_find(struct store *st, int64_t group_id, const char *word, int64_
 	return rc;
 }
 
+int store_task_after(struct store *st, int64_t id, task_fn *fn, void *ctx, struct err *e)
+{
+	static const char sql[] =
+		"SELECT " COLUMNS TABLES " WHERE t.id > ?1 AND t.state = 0 ORDER BY t.id LIMIT 1";
+	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
+	struct task_row t;
+	int rc;
+
+	if (!s)
+		return -1;
+	sqlite3_bind_int64(s, 1, id);
+	rc = store_step(st, s, e);
+	if (rc <= 0)
+		return rc < 0 ? -1 : err_set(e, E_GONE, "there is no further task");
+	read_task(s, &t);
+	fn(ctx, &t);
+	return 0;
+}
+
 /* --- writing ------------------------------------------------------------------------------ */
 
 static int name_is_free(struct store *st, const struct task_row *t, struct err *e)

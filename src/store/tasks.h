@@ -92,6 +92,11 @@ int store_due_task(struct store *st, int64_t group_id, int64_t now_ms, task_fn *
 /* The next slot; 0 = there is none. */
 int store_task_next(struct store *st, int64_t id, int64_t next_ms, int64_t due_ms,
 		    struct err *e) must_check;
+/* The active one with the next number after this. E_GONE when there is none. */
+int store_task_after(struct store *st, int64_t id, task_fn *fn, void *ctx,
+		     struct err *e) must_check;
+/* When the newest run was made; 0 = there is none. */
+int store_run_newest(struct store *st, int64_t *made_ms, struct err *e) must_check;
 int store_task_state(struct store *st, int64_t id, enum task_state state, const char *why,
 		     struct err *e) must_check;
 /* Failures in a row. */

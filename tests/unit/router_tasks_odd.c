@@ -223,6 +223,53 @@ static void a_zone_that_has_gone_pauses_it(void **state)
 	assert_int_equal(look(h, "SELECT state FROM tasks"), TASK_PAUSED);
 }
 
+/* --- the clock ----------------------------------------------------------------------------- */
+
+/* For a while the clock was ten years ahead. */
+static void a_clock_that_was_ahead_loses_no_slot(void **state)
+{
+	struct house *h = *state;
+
+	for (int restart = 0; restart < 2; restart++) {
+		if (!restart) {
+			h->silent = true;
+			house_start(h);
+			task(h, "main", "name=t|prompt=p|schedule=every 1h|overlap=queue");
+			task(h, "main", "name=daily|prompt=p|schedule=cron 0 6 * * *");
+			task(h, "main", "name=once|prompt=p|schedule=at 2030-01-01 00:00");
+		}
+		pass(h, 3650 * DAY);
+		assert_true(look(h, "SELECT min(next_ms) FROM tasks WHERE state = 0") >
+			    rig_clock.fixed_ms);
+		if (restart) {
+			house_stop(h);
+			rig_clock.fixed_ms -= 3650 * DAY;
+			house_start(h);
+			rounds(h, 10);
+		} else {
+			pass(h, -3650 * DAY);
+		}
+		assert_int_equal(
+			look(h,
+			     "SELECT (next_ms - 1795420800000) / 60000 FROM tasks WHERE name = 't'"),
+			60);
+		assert_int_equal(
+			look(h,
+			     "SELECT (next_ms - 1795420800000) / 60000 FROM tasks WHERE name = 'daily'"),
+			22 * 60);
+		assert_int_equal(look(h, "SELECT count(*) FROM task_runs r JOIN tasks t ON"
+					 " t.id = r.task_id WHERE t.name = 'once'"),
+				 1);
+	}
+	pass(h, HOUR);
+	assert_int_equal(look(h, "SELECT count(*) FROM task_runs WHERE slot_ms = 1795424400000"),
+			 1);
+	pass(h, -HOUR);
+	pass(h, HOUR);
+	assert_int_equal(look(h, "SELECT count(*) FROM task_runs WHERE slot_ms = 1795424400000"),
+			 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, schedule_setup, house_teardown)
 
 int main(void)
@@ -233,6 +280,7 @@ int main(void)
 		TEST(who_may_not_any_more_has_no_runs),
 		TEST(anothers_direct_chat_makes_nobody_a_member),
 		TEST(a_zone_that_has_gone_pauses_it),
+		TEST(a_clock_that_was_ahead_loses_no_slot),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
