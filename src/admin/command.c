@@ -120,6 +120,18 @@ int command_group(const struct command *c, const char *word, struct group_row *o
 	return store_group_get(c->o->store, word ? word : "main", out, e);
 }
 
+int command_group_act(const struct command *c, const char *word, struct group_row *out,
+		      struct err *e)
+{
+	if (command_group(c, word, out, e) < 0)
+		return -1;
+	if (c->here && c->here->id != out->id && c->by->role < ROLE_ADMIN)
+		return err_set(e, E_PERM,
+			       "%s needs an admin for another group than %s; you are %s here",
+			       c->form->name, c->here->name, role_word(c->by->role));
+	return 0;
+}
+
 /* --- carrying out ------------------------------------------------------------------------- */
 
 static const char *via_of(unsigned where)

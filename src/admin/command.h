@@ -52,6 +52,9 @@ extern const struct command_form *const command_tables[];
 /* The group that a command is about: named by word, else the one it was said in, else main. A name of another group than the one it was said in is E_PERM unless that is main. */
 int command_group(const struct command *c, const char *word, struct group_row *out,
 		  struct err *e) must_check;
+/* The same, for what is done to the group: what a member may do in the own group, only an admin of main may do to others. */
+int command_group_act(const struct command *c, const char *word, struct group_row *out,
+		      struct err *e) must_check;
 /* Notes in the record what was done (store_act_add is done for every command already; this is for a second line). */
 /* One line for the person, without a newline. */
 void reply_line(struct reply *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

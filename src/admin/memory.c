@@ -21,7 +21,7 @@ struct talk {
 static int find_place(const struct command *c, const char *word, struct talk *p, struct err *e)
 {
 	*p = (struct talk){.key = NULL};
-	if (command_group(c, word, &p->g, e) < 0)
+	if (command_group_act(c, word, &p->g, e) < 0)
 		return -1;
 	if (c->here && c->chat_id && c->here->id == p->g.id) {
 		session_key_of(c->o->router, p->g.id, c->chat_id, c->thread, p->buf);

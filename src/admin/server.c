@@ -129,7 +129,7 @@ static void stop(struct command *c)
 	struct err e = ERR_INIT;
 	int64_t n;
 
-	if (command_group(c, c->argc ? c->argv[0] : NULL, &g, &e) < 0) {
+	if (command_group_act(c, c->argc ? c->argv[0] : NULL, &g, &e) < 0) {
 		reply_fail(c->r, &e);
 		return;
 	}

@@ -371,6 +371,13 @@ static void a_group_commands_itself_alone(void **state)
 	assert_true(str_starts(d->said.p, "work, the last 3 days"));
 	assert_int_equal(command(d, &d->work, ROLE_GUEST, "/stop"), 3);
 	assert_string_equal(d->said.p, "stop needs a member; you are a guest here");
+	for (int i = 0; i < 3; i++) {
+		static const char *const acts[] = {"/stop work", "/new work", "/compact work"};
+
+		assert_int_equal(command(d, &d->main, ROLE_MEMBER, acts[i]), 1);
+		assert_non_null(strstr(d->said.p, "needs an admin for another group than main"));
+	}
+	assert_int_equal(command(d, &d->main, ROLE_ADMIN, "/new work"), 0);
 	assert_int_equal(command(d, &d->work, ROLE_MEMBER, "/stop"), 0);
 	assert_string_equal(d->said.p, "Nothing is going on here.");
 }
