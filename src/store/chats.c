@@ -159,7 +159,9 @@ int store_chat_refused(struct store *st, int64_t chat_id, int64_t n, int64_t kee
 		" AND NOT EXISTS (SELECT 1 FROM group_chats g WHERE g.chat_id = c.id)"
 		" AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.chat_id = c.id)"
 		" AND NOT EXISTS (SELECT 1 FROM approvals a WHERE a.chat_id = c.id)"
-		" ORDER BY c.seen_ms DESC, c.id DESC LIMIT -1 OFFSET ?1)";
+		" ORDER BY c.seen_ms DESC, c.id DESC LIMIT -1 OFFSET ?1)"
+		" AND NOT EXISTS (SELECT 1 FROM tasks t WHERE t.chat_id = chats.id)"
+		" AND NOT EXISTS (SELECT 1 FROM drafts d WHERE d.chat_id = chats.id)";
 	_cleanup_stmt_ sqlite3_stmt *s = store_write(st, count, e);
 	_cleanup_stmt_ sqlite3_stmt *p = s ? store_write(st, prune, e) : NULL;
 

@@ -4,6 +4,7 @@
  * name each other always belong to the same person, in whatever order they came. A stranger can make rows here, so their number has a bound.
  */
 #include <string.h>
+#include "base/log.h"
 #include "base/str.h"
 #include "store/impl.h"
 #include "store/people_impl.h"
@@ -30,13 +31,14 @@ static void read_sender(sqlite3_stmt *s, struct sender_row *out)
 
 #define TWINS_MAX 16
 
-/* The sender itself and those that it names, or that name it. */
+/* The sender itself and those that it names, or that name it; unless one of the two names a third by now. */
 static int twins(struct store *st, int64_t id, struct twin out[TWINS_MAX], size_t *n, struct err *e)
 {
 	static const char sql[] =
 		"SELECT s.id, coalesce(s.person_id, 0) FROM senders m JOIN senders s"
 		" ON s.channel = m.channel WHERE m.id = ?1 AND (s.id = m.id"
-		" OR s.platform_id = m.alt OR (s.alt <> '' AND s.alt = m.platform_id))"
+		" OR (s.platform_id = m.alt AND s.alt IN ('', m.platform_id))"
+		" OR (s.alt <> '' AND s.alt = m.platform_id AND m.alt IN ('', s.platform_id)))"
 		" ORDER BY s.id";
 	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
 	int rc;
@@ -108,6 +110,36 @@ static bool is_news(const char *now, sqlite3_stmt *s, int col)
 	return now && now[0] && !streq(now, (const char *)sqlite3_column_text(s, col));
 }
 
+/* A telephone number goes to somebody else when it is given up; the account behind it (at WhatsApp: the LID) does not. */
+static bool is_another(const char *now, sqlite3_stmt *s, int col)
+{
+	const char *was = (const char *)sqlite3_column_text(s, col), *mark = "@lid";
+	size_t n = was ? strlen(was) : 0, k = now ? strlen(now) : 0, m = strlen(mark);
+
+	return is_news(now, s, col) && n > m && k > m && streq(was + n - m, mark) &&
+	       streq(now + k - m, mark);
+}
+
+/* Whoever has the number now is not the person who had it; but nobody sheds being blocked so. */
+static int part(struct store *st, int64_t id, struct err *e)
+{
+	static const char sql[] =
+		"UPDATE senders SET person_id = NULL WHERE id = ?1 AND person_id IS NOT NULL"
+		" AND NOT EXISTS (SELECT 1 FROM roles r WHERE r.person_id = senders.person_id"
+		"  AND r.role < 0)";
+	_cleanup_stmt_ sqlite3_stmt *s = store_write(st, sql, e);
+
+	if (!s)
+		return -1;
+	sqlite3_bind_int64(s, 1, id);
+	if (store_done(st, s, e) < 0)
+		return -1;
+	if (sqlite3_changes(st->db))
+		log_warn("people", "an identity belongs to another account now, so to nobody",
+			 "sender=%lld", (long long)id);
+	return 0;
+}
+
 static int put_sender(struct store *st, const char *channel, const char *platform_id,
 		      const char *name, const char *alt, int64_t *id, struct err *e)
 {
@@ -138,7 +170,7 @@ int store_sender_ensure(struct store *st, const char *channel, const char *platf
 	static const char find[] =
 		"SELECT id, name, alt FROM senders WHERE channel = ?1 AND platform_id = ?2";
 	_cleanup_stmt_ sqlite3_stmt *f = store_read(st, find, e);
-	bool learned;
+	bool learned, another;
 	int rc;
 
 	if (!f)
@@ -148,12 +180,14 @@ int store_sender_ensure(struct store *st, const char *channel, const char *platf
 	rc = store_step(st, f, e);
 	if (rc < 0)
 		return -1;
+	another = rc > 0 && is_another(alt, f, 2);
 	learned = rc == 0 || is_news(alt, f, 2);
 	if (!learned && !is_news(name, f, 1)) {
 		*id = sqlite3_column_int64(f, 0);
 		return 0;
 	}
-	if (put_sender(st, channel, platform_id, name, alt, id, e) < 0)
+	if (put_sender(st, channel, platform_id, name, alt, id, e) < 0 ||
+	    (another && part(st, *id, e) < 0))
 		return -1;
 	return learned ? recognise(st, *id, e) : 0;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Files of messages, chats without a group, what gates a chat, and the surroundings of a message. */
 #include "store_rig.h"
+#include "store/tasks.h"
 
 static int64_t put(struct rig *r, const char *id, enum msg_state state, const char *text)
 {
@@ -158,6 +159,23 @@ static void note_chat(void *ctx, const struct chat_info *c)
 		 c->group, (long long)c->refused, c->chat.direct, (long long)c->last_ms);
 }
 
+static void put_task(struct rig *r, int64_t chat_id)
+{
+	struct task_row t = {.group_id = r->g.id,
+			     .chat_id = chat_id,
+			     .thread = "",
+			     .name = "t",
+			     .prompt = "p",
+			     .gate = "",
+			     .spec = "every 1h",
+			     .zone = "UTC",
+			     .why = ""};
+	struct err e = ERR_INIT;
+	int64_t id;
+
+	assert_ok(store_task_put(r->st, &t, &id, &e), &e);
+}
+
 static void chats_are_described(void **state)
 {
 	struct rig *r = *state;
@@ -170,6 +188,8 @@ static void chats_are_described(void **state)
 	assert_ok(store_chat_seen(r->st, "plat", "x", "", true, &c, &e), &e);
 	assert_true(c.direct);
 	assert_ok(store_chat_refused(r->st, c.id, 3, 10, &e), &e);
+	put_task(r, c.id);
+	assert_ok(store_chat_refused(r->st, c.id, 0, 0, &e), &e); /* a task still names it */
 	assert_ok(store_chat_each(r->st, 0, note_chat, &got, &e), &e);
 	assert_string_equal(got.p, "console:main,Main,main,0,0,0;plat:x,New,,3,1,1000000;");
 	assert_ok(store_chat_link(r->st, c.id, r->g.id, &e), &e);

@@ -101,6 +101,36 @@ static void test_a_blocked_person_cannot_shed_it_by_another_id(void **state)
 	commit(r);
 }
 
+/* A number that was given up, and belongs to another account now. */
+static void test_who_gets_a_number_gets_no_person_with_it(void **state)
+{
+	struct rig *r = *state;
+	int64_t phone = sender(r, "+49", "1@lid"), lid = sender(r, "1@lid", "+49"), later, p, q;
+
+	p = person(r, phone);
+	give(r, p, 0, ROLE_OWNER);
+	assert_int_equal(person_of(r, lid), p);
+	assert_int_equal(sender(r, "+49", ""), phone); /* nothing is said of it: the same */
+	assert_int_equal(person_of(r, phone), p);
+	/* By its own id first, and then by the number. */
+	later = sender(r, "2@lid", "+49");
+	assert_int_equal(person_of(r, later), 0);
+	assert_int_equal(sender(r, "+49", "2@lid"), phone);
+	assert_int_equal(person_of(r, phone), 0);
+	assert_int_equal(person_of(r, lid), p);
+	q = person(r, later);
+	assert_true(q != p);
+	assert_int_equal(person_of(r, phone), q);
+	assert_int_equal(role_in(r, q, r->g.id), ROLE_NONE);
+	/* Who is blocked stays so behind a new account. */
+	give(r, q, 0, ROLE_BLOCKED);
+	sender(r, "+49", "3@lid");
+	assert_int_equal(person_of(r, phone), q);
+	/* A new number of the same account changes nothing. */
+	assert_int_equal(sender(r, "1@lid", "+51"), lid);
+	assert_int_equal(person_of(r, lid), p);
+}
+
 static void test_join_moves_roles_of_who_is_left_without_identity(void **state)
 {
 	struct rig *r = *state;
@@ -320,6 +350,7 @@ int main(void)
 		T(test_the_second_id_comes_later),
 		T(test_made_after_both_are_known),
 		T(test_a_blocked_person_cannot_shed_it_by_another_id),
+		T(test_who_gets_a_number_gets_no_person_with_it),
 		T(test_join_moves_roles_of_who_is_left_without_identity),
 		T(test_the_effective_role),
 		cmocka_unit_test(test_role_words),
