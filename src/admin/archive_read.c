@@ -67,13 +67,15 @@ static int end_unpacker(struct unpack *u, int rc, const char *file, struct err *
 
 /* --- what is in it ------------------------------------------------------------------------ */
 
+/* The database is a file, and all else a folder with what is in it: a link there would put the server's own folders anywhere. */
 static bool top_ok(const struct tar_entry *t)
 {
 	size_t n = strcspn(t->name, "/");
 
 	for (size_t i = 0; archive_tops[i]; i++) {
 		if (strlen(archive_tops[i]) == n && strncmp(t->name, archive_tops[i], n) == 0)
-			return (i == 0) == (t->type == TAR_FILE && !t->name[n]);
+			return i == 0 ? t->type == TAR_FILE && !t->name[n]
+				      : t->name[n] || t->type == TAR_FOLDER;
 	}
 	return false;
 }

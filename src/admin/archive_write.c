@@ -180,7 +180,8 @@ static int put_any(struct archive *a, int dir, const char *leaf, const char *nam
 
 	if (fstatat(dir, leaf, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? 0 : err_sys(e, errno, "cannot look at %s", name);
-	if (depth > DEPTH_MAX || !tar_name_ok(name) ||
+	/* A link in place of a folder of ours is told of: what it leads to is not in the archive. */
+	if (depth > DEPTH_MAX || !tar_name_ok(name) || (depth == 0 && S_ISLNK(st.st_mode)) ||
 	    (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode) && !S_ISLNK(st.st_mode))) {
 		a->left_out++;
 		return 0;

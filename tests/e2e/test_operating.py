@@ -397,6 +397,12 @@ def evil_link(m, data):
     return out
 
 
+def evil_top(m, data):
+    link = tarfile.TarInfo("spool")
+    link.type, link.linkname = tarfile.SYMTYPE, "/tmp"
+    return [(m, data)] + ([(link, None)] if m.name == "chela.db" else [])
+
+
 def test_archives_that_are_not_right(make_server, tmp_path):
     s = make_server()
     s.console().ask("!write a.txt hello")
@@ -414,6 +420,7 @@ def test_archives_that_are_not_right(make_server, tmp_path):
          "outside"),
         ("top", lambda m, d: [(renamed(m, "server.lock") if m.name.endswith("a.txt") else m, d)],
          "no backup has"),
+        ("a link for a folder of ours", evil_top, "no backup has"),
         ("link", evil_link, "cannot open the folder"),
         ("fresh", lambda m, d: [(m, d.replace(b'"format":1', b'"format":9').replace(b'"format": 1', b'"format": 9')
                                  if m.name == "BACKUP" else d)], "damaged|newer"),
