@@ -153,7 +153,7 @@ build/runner/runner: $(RUNNER_SRC) $(wildcard container/runner*.h) Makefile
 		-ffunction-sections -fdata-sections -ffile-prefix-map=$(CURDIR)=. -static \
 		-Wl,--build-id=none,--gc-sections,-z,noexecstack -s -o $@ $(RUNNER_SRC) -lnghttp2
 
-image: build/runner/runner ## build the sandbox image; records its digest in container/image.lock
+image: build/runner/runner ## build the sandbox image; writes its id to build/image/image.lock
 	$(Q)container/build-image.sh build/runner/runner </dev/null
 
 # The WhatsApp bridge's packages, as the lock file names them; no script of a package runs. Node.js 22 comes

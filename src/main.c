@@ -36,7 +36,8 @@ static const struct cli_command commands[] = {
 	{"restore", "restore FILE.tar.gz",
 	 "bring a backup back; the server must not run, and the old state is kept", cmd_restore},
 	{"version", "version", "print the version", cmd_version},
-	{"help", "help [--json] [COMMAND]", "print this list, or more about a command", cmd_help},
+	{"help", "help [--json] [COMMAND [WORD]]", "print this list, or more about a command",
+	 cmd_help},
 };
 
 static int unknown(const char *word)
@@ -77,6 +78,7 @@ static void put_local_json(void)
 	printf("%s\n", text);
 }
 
+/* word: "" = all; "groups" = all of that noun; "groups add" = that one. */
 static int put_help(const char *word)
 {
 	_cleanup_(buf_free) struct buf out = {0};
@@ -104,7 +106,12 @@ static int cmd_help(const struct cli *c)
 	}
 	if (words.argc == 1)
 		return put_help(words.argv[0]);
-	if (cli_no_more(&words, "help [--json] [COMMAND]", &e) < 0)
+	if (words.argc == 2) {
+		_cleanup_free_ char *both = xasprintf("%s %s", words.argv[0], words.argv[1]);
+
+		return put_help(both);
+	}
+	if (cli_no_more(&words, "help [--json] [COMMAND [WORD]]", &e) < 0)
 		return cli_fail(&e);
 	printf("usage: chela [--home DIR] [--config FILE] COMMAND ...\n\n");
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
@@ -132,6 +139,11 @@ static const char *find_home(void)
 	return INSTALLED_HOME;
 }
 
+static bool asks_help(const char *word)
+{
+	return streq(word, "--help") || streq(word, "-h");
+}
+
 int main(int argc, char **argv)
 {
 	struct cli c = {.argc = argc - 1, .argv = argv + 1};
@@ -150,11 +162,17 @@ int main(int argc, char **argv)
 			streq(c.argv[0], "--home") ? "DIR" : "FILE");
 		return 2;
 	}
-	if (c.argc < 1 || streq(c.argv[0], "--help") || streq(c.argv[0], "-h"))
-		return cmd_help(&c) + (c.argc < 1 ? 2 : 0);
-	word = streq(c.argv[0], "--version") ? "version" : c.argv[0];
+	if (c.argc < 1)
+		return cmd_help(&c) + 2;
+	word = c.argv[0];
+	if (streq(word, "--version"))
+		word = "version";
+	else if (asks_help(word))
+		word = "help";
 	c.argc--;
 	c.argv++;
+	if (c.argc == 1 && asks_help(c.argv[0]))
+		return put_help(word);
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
 		if (streq(commands[i].name, word))
 			return commands[i].run(&c);

@@ -103,10 +103,12 @@ bool command_put_help(struct buf *out, const char *word, const char *lead, unsig
 static void help(struct command *c)
 {
 	_cleanup_(buf_free) struct buf out = {0};
-	const char *word = c->argc ? c->argv[0] : "";
+	_cleanup_free_ char *words =
+		xasprintf("%s%s%s", c->argc ? c->argv[0] : "", c->argc > 1 ? " " : "",
+			  c->argc > 1 ? c->argv[1] : "");
+	const char *word = words + (words[0] == '/');
 	struct err e = ERR_INIT;
 
-	word += word[0] == '/';
 	if (!command_put_help(&out, word, c->lead, c->where, c->by->role)) {
 		err_set(&e, E_INVAL, "there is no command \"%.40s\" for you here (all: %shelp)",
 			word, c->lead);
@@ -120,8 +122,8 @@ static void help(struct command *c)
 }
 
 const struct command_form commands_help[] = {
-	{"help", "[COMMAND]", "what can be done here", CMD_CLI | CMD_MAIN | CMD_GROUP, ROLE_GUEST,
-	 .max = 1, .run = help},
+	{"help", "[COMMAND [WORD]]", "what can be done here", CMD_CLI | CMD_MAIN | CMD_GROUP,
+	 ROLE_GUEST, .max = 2, .run = help},
 	{0},
 };
 

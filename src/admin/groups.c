@@ -195,8 +195,10 @@ static int add(const struct control_opts *o, const char *name, const char *word,
 		return -1;
 	if (word)
 		return link_chat(o, &g, word, r, e);
-	reply_line(r, "There is %s group %s. Talk to it with: chela chat %s", made ? "a new" : "a",
-		   g.name, g.name);
+	reply_line(
+		r,
+		"%s a group %s. Talk to it with chela chat %s, or give it a chat: chela groups add %s CHANNEL:CHAT",
+		made ? "There is now" : "There is already", g.name, g.name, g.name);
 	return 0;
 }
 
@@ -239,17 +241,33 @@ static int show(const struct command *c, struct err *e)
 	return store_chat_each(c->o->store, g.id, list_chat, &l, e);
 }
 
+/* The value as it was meant: in a chat no shell has taken the quotes of `regex "good morning"` away. Caller frees. */
+static char *meant(const struct command *c)
+{
+	const char *value = c->argv[2], *first = strchr(value, '"');
+	size_t n = strlen(value);
+
+	if (c->where == CMD_CLI ||
+	    !(str_starts(value, "word \"") || str_starts(value, "regex \"")) ||
+	    first + 1 >= value + n - 1 || strchr(first + 1, '"') != value + n - 1)
+		return xstrdup(value);
+	return xasprintf("%.*s%.*s", (int)(first - value), value,
+			 (int)(value + n - 1 - (first + 1)), first + 1);
+}
+
 static int set(const struct command *c, struct err *e)
 {
+	_cleanup_free_ char *value = meant(c);
 	struct router *r = c->o->router;
 	enum refresh f;
 	struct group_row g;
 
 	if (command_group(c, c->argv[0], &g, e) < 0 ||
-	    settings_set(r, g.id, c->argv[1], c->argv[2], e) < 0)
+	    settings_set(r, g.id, c->argv[1], value, e) < 0)
 		return -1;
 	f = group_setting_changed(r, g.id, c->argv[1]);
-	reply_line(c->r, "%s: %s is %s %s.", g.name, c->argv[1], c->argv[2],
+	reply_line(c->r, "%s: %s is %s%s %s.", g.name, c->argv[1],
+		   streq(value, "default") ? "again as by " : "", value,
 		   f == REFRESH_LATER ? refresh_words(f) : "from now on");
 	return 0;
 }

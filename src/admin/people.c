@@ -14,6 +14,22 @@
 
 /* --- words for people --------------------------------------------------------------------- */
 
+/* In a group's chat only those of the platform on which it is asked: by which numbers people go elsewhere is not the group's. */
+struct id_list {
+	struct buf text;
+	const char *channel; /* NULL = all */
+};
+
+static void put_id(void *ctx, const struct sender_row *s);
+
+static void put_id_here(void *ctx, const struct sender_row *s)
+{
+	struct id_list *l = ctx;
+
+	if (!l->channel || streq(l->channel, s->channel))
+		put_id(&l->text, s);
+}
+
 static void put_id(void *ctx, const struct sender_row *s)
 {
 	struct buf *b = ctx;
@@ -46,6 +62,7 @@ struct listing {
 	struct command *c;
 	int64_t n;
 	bool group;
+	const char *channel;
 	struct err e;
 	int rc;
 };
@@ -53,30 +70,36 @@ struct listing {
 static void list_one(void *ctx, const struct person_row *p)
 {
 	struct listing *l = ctx;
-	_cleanup_(buf_free) struct buf ids = {0};
+	struct id_list ids = {.channel = l->channel};
 	char name[120];
 
-	if (store_sender_each(l->c->o->store, p->id, IDS_MAX, put_id, &ids, &l->e) < 0)
+	if (store_sender_each(l->c->o->store, p->id, IDS_MAX, put_id_here, &ids, &l->e) < 0)
 		l->rc = -1;
 	l->n++;
 	str_one_line(name, sizeof(name), p->name);
 	if (l->group)
 		reply_line(l->c->r, "%lld  %s  %s%s%s  %s", (long long)p->id, name,
 			   role_word(p->role), p->everywhere ? ", everywhere " : "",
-			   p->everywhere ? role_word(p->everywhere) : "", ids.p ? ids.p : "-");
+			   p->everywhere ? role_word(p->everywhere) : "",
+			   ids.text.p ? ids.text.p : "-");
 	else
 		reply_line(l->c->r, "%lld  %s  everywhere %s  %s", (long long)p->id, name,
-			   role_word(p->everywhere), ids.p ? ids.p : "-");
+			   role_word(p->everywhere), ids.text.p ? ids.text.p : "-");
+	buf_free(&ids.text);
 }
 
 static void list(struct command *c)
 {
 	struct listing l = {.c = c, .e = ERR_INIT};
 	struct group_row g = {0};
+	struct chat_row chat;
 	bool all = c->argc == 0 && c->where != CMD_GROUP;
 
 	l.group = !all;
-	if ((!all && command_group(c, c->argc ? c->argv[0] : NULL, &g, &l.e) < 0) ||
+	if (c->where == CMD_GROUP)
+		l.channel = chat.channel;
+	if ((l.channel && store_chat_get(c->o->store, c->chat_id, &chat, &l.e) < 0) ||
+	    (!all && command_group(c, c->argc ? c->argv[0] : NULL, &g, &l.e) < 0) ||
 	    store_person_each(c->o->store, g.id, list_one, &l, &l.e) < 0 || l.rc < 0) {
 		reply_fail(c->r, &l.e);
 		return;
@@ -249,8 +272,13 @@ static void role(struct command *c)
 		reply_fail(c->r, &e);
 		return;
 	}
-	reply_line(c->r, "%s (person %lld) is %s %s%s from now on.", n.name, (long long)id,
-		   role_word((enum role)role), g.id ? "in " : "everywhere", g.name);
+	/* Neither a name nor a number that is from elsewhere. */
+	if (c->where == CMD_GROUP)
+		str_one_line(n.name, sizeof(n.name), c->argv[0]);
+	reply_line(c->r, "%s (person %lld) %s%s %s%s from now on.", n.name, (long long)id,
+		   role == ROLE_NONE ? "has no role" : "is ",
+		   role == ROLE_NONE ? "" : role_word((enum role)role), g.id ? "in " : "everywhere",
+		   g.name);
 	reply_end(c->r, 0);
 }
 

@@ -188,7 +188,7 @@ void status_put(struct buf *out, const cJSON *j)
 	put_counts(out, j, "outbox");
 	put_counts(out, j, "usage_24h");
 	if (json_peek_i64(j, "approvals", 0))
-		buf_putf(out, "%-9s %lld ask to be let in: approvals\n", "people",
+		buf_putf(out, "%-9s %lld ask to be let in: the command approvals shows them\n", "people",
 			 (long long)json_peek_i64(j, "approvals", 0));
 	if (cJSON_IsFalse(json_find(j, "main_claimed")))
 		buf_putf(out, "%-9s has no chat yet: chela claim shows the code\n", "main");

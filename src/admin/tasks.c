@@ -34,6 +34,7 @@ static int scope(const struct command *c, const char *word, int64_t *id, struct 
 }
 
 struct list {
+	struct command *c;
 	struct reply *r;
 	const char *group; /* the last that was named */
 	char name[65];
@@ -42,13 +43,27 @@ struct list {
 	struct zones zones; /* in which tasks are listed */
 };
 
+/* Above the tasks of a group: its name where there are several, and whether it is paused. */
+static void list_group(struct list *l, const char *name)
+{
+	struct err e = ERR_INIT;
+	struct group_row g = {.id = 0};
+	bool paused = store_group_get(l->c->o->store, name, &g, &e) == 0 && g.paused;
+
+	if (paused)
+		reply_line(l->r, "%s: paused, its tasks do not run until %sresume %s", name,
+			   l->c->lead, name);
+	else if (l->many)
+		reply_line(l->r, "%s:", name);
+}
+
 static void list_task(void *ctx, const struct task_row *t)
 {
 	_cleanup_(buf_free) struct buf line = {0};
 	struct list *l = ctx;
 
-	if (l->many && (!l->n || !streq(l->name, t->group)))
-		reply_line(l->r, "%s:", t->group);
+	if (!l->n || !streq(l->name, t->group))
+		list_group(l, t->group);
 	str_copy(l->name, sizeof(l->name), t->group);
 	zones_keep(&l->zones, t->zone);
 	task_put_line(&line, t);
@@ -56,9 +71,20 @@ static void list_task(void *ctx, const struct task_row *t)
 	l->n++;
 }
 
+static void say_none(struct command *c)
+{
+	if (c->here && !c->here->is_main) /* tasks add is not for here */
+		reply_line(c->r, "There is no task. Ask the assistant for one.");
+	else
+		reply_line(
+			c->r,
+			"There is no task. Ask the assistant for one, or: %stasks add GROUP NAME \"cron 0 8 * * 1\" PROMPT",
+			c->lead);
+}
+
 static void list(struct command *c)
 {
-	struct list l = {.r = c->r};
+	struct list l = {.c = c, .r = c->r};
 	struct err e = ERR_INIT;
 	int64_t group;
 	int rc = scope(c, c->argc ? c->argv[0] : NULL, &group, &e);
@@ -68,10 +94,7 @@ static void list(struct command *c)
 		rc = store_task_each(c->o->store, group, false, list_task, &l, &e);
 	zones_drop(&l.zones);
 	if (rc == 0 && !l.n)
-		reply_line(
-			c->r,
-			"There is no task. Ask the assistant for one, or: %stasks add GROUP NAME \"cron 0 8 * * 1\" PROMPT",
-			c->lead);
+		say_none(c);
 	reply_done(c->r, rc, &e);
 }
 
@@ -157,6 +180,9 @@ static void output(struct command *c)
 	int64_t id, group;
 	int rc = str_to_i64(c->argv[0], 1, INT64_MAX, &id, &e);
 
+	if (rc < 0)
+		err_set(&e, E_INVAL, "\"%.40s\" is no number of a run; %stasks runs lists them",
+			c->argv[0], c->lead);
 	if (rc == 0)
 		rc = scope(c, NULL, &group, &e);
 	if (rc == 0)
@@ -189,6 +215,12 @@ static int say_task(struct command *c, const char *verb, int64_t id, struct err 
 	return 0;
 }
 
+/* A schedule has blanks: without quotes its first word stands for all of it. */
+static bool lacks_quotes(const char *schedule)
+{
+	return schedule[0] != '@' && !strchr(schedule, ' ');
+}
+
 static void add(struct command *c)
 {
 	_cleanup_json_ cJSON *args = cJSON_CreateObject();
@@ -208,6 +240,10 @@ static void add(struct command *c)
 	}
 	if (rc == 0)
 		rc = say_task(c, "Made", id, &e);
+	else if (e.code == E_INVAL && !str_starts(e.msg, "name:") && lacks_quotes(c->argv[2]))
+		err_set(&e, E_INVAL,
+			"\"%.40s\" is no schedule; put all of it in quotes: %stasks add %s %s \"cron 0 8 * * mon\" PROMPT",
+			c->argv[2], c->lead, c->argv[0], c->argv[1]);
 	reply_done(c->r, rc, &e);
 }
 

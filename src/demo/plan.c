@@ -193,10 +193,28 @@ static void answer_lines(struct demo_plan *p, const cJSON *req, const char *s, s
  * the router gives a fresh session. A block that does not end takes the rest. Caller frees. */
 static char *without_blocks(const char *s)
 {
-	static const char *const from[] = {"<system-reminder>", "<earlier-conversation ",
-					   "<context note=", "<facts>"};
-	static const char *const to[] = {"</system-reminder>", "</earlier-conversation>",
-					 "</context>", "</facts>"};
+	/* the last ones are what the agent keeps of a compaction */
+	static const char *const from[] = {
+		"<system-reminder>",
+		"<earlier-conversation ",
+		"<context note=",
+		"<facts>",
+		"This session is being continued from a previous conversation",
+		"<local-command-caveat>",
+		"<command-name>",
+		"<command-message>",
+		"<command-args>",
+		"<local-command-stdout>"};
+	static const char *const to[] = {"</system-reminder>",
+					 "</earlier-conversation>",
+					 "</context>",
+					 "</facts>",
+					 "as if the break never happened.",
+					 "</local-command-caveat>",
+					 "</command-name>",
+					 "</command-message>",
+					 "</command-args>",
+					 "</local-command-stdout>"};
 	struct buf b = {0};
 
 	for (;;) {

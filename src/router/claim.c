@@ -182,10 +182,10 @@ static int wrong(struct intake *in, struct err *e)
 	log_warn("claim", "a wrong code", "channel=%s chat=\"%s\" tries=%d", in->chat.channel,
 		 in->chat.platform_id, r->claim.wrong + 1);
 	if (++r->claim.wrong < TRIES)
-		return answer(
-			in,
-			"That is not the code. The server has printed it; see `chela claim` there.",
-			e);
+		return answer(in,
+			      "That is not the code. The server prints it when it starts, and "
+			      "`chela claim` on its machine shows it again. Then: `/claim CODE`",
+			      e);
 	explicit_bzero(&r->claim, sizeof(r->claim));
 	r->claim.minute_ms = minute;
 	r->claim.tries = tries;
@@ -193,7 +193,7 @@ static int wrong(struct intake *in, struct err *e)
 		return -1;
 	return answer(
 		in,
-		"That is not the code, and too many were wrong: there is a new one. See `chela claim` at the server.",
+		"That is not the code, and too many were wrong: there is a new one. `chela claim` on the server's machine shows it.",
 		e);
 }
 

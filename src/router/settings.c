@@ -162,6 +162,14 @@ static struct pattern *words_pattern(const char *list, struct err *e)
 	return pattern_new(re, e);
 }
 
+/* Names the setting before the error's words. */
+static int about(const struct setting *t, struct err *e)
+{
+	struct err was = *e;
+
+	return err_set(e, was.code, "%s: %.220s", t->key, was.msg);
+}
+
 static int put_trigger(struct group_settings *g, const struct setting *t, const char *value,
 		       struct err *e)
 {
@@ -178,7 +186,7 @@ static int put_trigger(struct group_settings *g, const struct setting *t, const 
 		rule = TRIGGER_REGEX;
 		p = pattern_new(value + strlen("regex "), e);
 		if (!p)
-			err_wrap(e, "trigger");
+			about(t, e);
 	} else if (streq(value, "always")) {
 		rule = TRIGGER_ALWAYS;
 	} else if (!streq(value, "mention")) {
@@ -220,7 +228,7 @@ int settings_put(struct group_settings *g, const struct setting *t, const char *
 		break;
 	case SETTING_DURATION:
 		if (duration_parse(value, 0, t->max, &n, e) < 0)
-			return err_wrap(e, "%s", t->key);
+			return about(t, e);
 		break;
 	}
 	memcpy(at, &n, sizeof(n));

@@ -55,9 +55,12 @@ void task_put_line(struct buf *out, const struct task_row *t)
 
 	buf_putf(out, "#%lld %s: %s (%s)", (long long)t->id, t->name, t->spec, t->zone);
 	if (t->state != TASK_ACTIVE) {
-		buf_putf(out, ", %s", task_state_word(t->state));
-		if (t->why[0])
-			buf_putf(out, ": %s", str_one_line(why, sizeof(why), t->why));
+		str_one_line(why, sizeof(why), t->why);
+		if (t->state == TASK_PAUSED && str_starts(why, "paused by "))
+			buf_putf(out, ", %s", why);
+		else
+			buf_putf(out, ", %s%s%s", task_state_word(t->state), why[0] ? ": " : "",
+				 why);
 	} else if (t->next_ms) {
 		buf_puts(out, ", next ");
 		put_time(out, t->due_ms, t->zone);

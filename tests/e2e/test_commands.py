@@ -431,6 +431,12 @@ def test_help_comes_from_the_table(tmp_path):
     assert {c["name"] for c in table["local"]} >= {"serve", "chat", "status", "doctor", "help"}
     assert all(len(line) <= 130 for line in listed.splitlines())
     assert run_cli(tmp_path, "help", "nothing-like-it").returncode == 2
+    assert run_cli(tmp_path, "--help").stdout == run_cli(tmp_path, "-h").stdout == listed
+    (one,) = run_cli(tmp_path, "help", "groups", "add").stdout.splitlines()
+    assert "groups add NAME [CHANNEL:CHAT]" in one
+    assert run_cli(tmp_path, "help", "groups", "ad").returncode == 2
+    assert "groups add NAME" in run_cli(tmp_path, "groups", "--help").stdout
+    assert "chat [--serve] [GROUP]" in run_cli(tmp_path, "chat", "-h").stdout
 
 
 def test_signals(make_server):

@@ -73,6 +73,14 @@ static const struct {
 	 "{\"role\":\"user\",\"content\":\"<earlier-conversation note='x'>\\n[Ann] !bash rm x\\n"
 	 "</earlier-conversation>\\n[Ann, 12:03Z] hi <system-reminder>r</system-reminder>\"}",
 	 "echo: hi", NULL, NULL},
+	/* what the agent keeps of a compaction is not said again */
+	{OLDER
+	 "{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"This session is being "
+	 "continued from a previous conversation that ran out.\\n!bash rm x\\nGo on as if the "
+	 "break never happened.\"},{\"type\":\"text\",\"text\":\"<local-command-caveat>x"
+	 "</local-command-caveat>\\n<command-name>/compact</command-name>\\n"
+	 "<local-command-stdout>Compacted </local-command-stdout>\\nhi\"}]}",
+	 "echo: hi", NULL, NULL},
 	{OLDER "{\"role\":\"user\",\"content\":[]}", "echo: ", NULL, NULL},
 	{OLDER "{\"role\":7,\"content\":{}},7,null", "echo: ", NULL, NULL},
 };
