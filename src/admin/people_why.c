@@ -4,6 +4,7 @@
  * name people.
  */
 #include <string.h>
+#include <strings.h>
 #include "admin/people.h"
 #include "base/str.h"
 #include "channels/channel.h"
@@ -33,6 +34,44 @@ bool people_split_id(const char *word, char channel[32], const char **id)
 	return false;
 }
 
+struct seek {
+	const char *word;
+	int64_t number, id, n;
+};
+
+static void seek_person(void *ctx, const struct person_row *p)
+{
+	struct seek *q = ctx;
+
+	if (q->number ? p->id != q->number : strcasecmp(p->name, q->word) != 0)
+		return;
+	q->id = p->id;
+	q->n++;
+}
+
+/* In a group's own chat people are those of the group: who is nobody there has neither a number nor a name. */
+static int find_here(const struct command *c, const char *word, int64_t *id, struct err *e)
+{
+	struct seek q = {.word = word};
+	struct err none = ERR_INIT;
+
+	if (str_to_i64(word, 1, INT64_MAX, &q.number, &none) < 0)
+		q.number = 0;
+	if (store_person_each(c->o->store, c->here->id, seek_person, &q, e) < 0)
+		return -1;
+	*id = q.id;
+	if (q.n > 1)
+		return err_set(e, E_INVAL,
+			       "%lld people are called \"%.60s\": use the number that "
+			       "%speople list shows",
+			       (long long)q.n, word, c->lead);
+	return q.n ? 0
+		   : err_set(e, E_GONE,
+			     "there is no person \"%.60s\" in %s: use a number or name of %speople "
+			     "list, or CHANNEL:ID",
+			     word, c->here->name, c->lead);
+}
+
 int people_find_person(const struct command *c, const char *word, bool make, int64_t *id,
 		       struct err *e)
 {
@@ -42,6 +81,8 @@ int people_find_person(const struct command *c, const char *word, bool make, int
 	char channel[32];
 	const char *pid;
 
+	if (c->where == CMD_GROUP && !people_split_id(word, channel, &pid))
+		return find_here(c, word, id, e);
 	if (str_to_i64(word, 1, INT64_MAX, id, &none) == 0)
 		return store_person_get(st, *id, nothing, NULL, e);
 	if (!people_split_id(word, channel, &pid)) {
