@@ -3,6 +3,7 @@
  * The tools that the agent has of us, answered with what was really done: the table of all, and the one gate in front of them. The caller is the session whose door
  * the call came through; what it may is decided by the people whose messages are in its running turn, before a tool looks at its arguments.
  */
+#include "router/task_may.h"
 #include "router/tools.h"
 #include <stdarg.h>
 #include <string.h>
@@ -188,6 +189,23 @@ static bool has(void *peer, const struct mcp_tool *t)
 	return s->group.is_main || !all->all[t - all->mcp].rule.main_only;
 }
 
+/* Roles change while a turn runs: it never has more than they give now. */
+static void look_again(struct session *s)
+{
+	struct actor now;
+	struct err e = ERR_INIT;
+	int rc;
+
+	if (!s->by.sender_id)
+		return;
+	rc = s->run_id ? task_actor(s->r, &s->group, s->chat_id, s->by.sender_id, &now, &e)
+		       : actor_of(s->r, &s->group, s->chat_id, s->by.sender_id, &now, &e);
+	if (rc < 0 && e.code != E_GONE)
+		router_fatal(s->r, &e);
+	else if (rc == 0 && now.role < s->by.role)
+		s->by.role = now.role;
+}
+
 /* Each call comes through here. */
 static void gate(void *peer, struct mcp_call *c, const cJSON *args)
 {
@@ -195,6 +213,7 @@ static void gate(void *peer, struct mcp_call *c, const cJSON *args)
 	const struct tools *all = s->r->tools;
 	const struct agent_tool *t = &all->all[mcp_tool_of(c) - all->mcp];
 
+	look_again(s);
 	if (!s->turn_id)
 		tool_refuse(c, "Not done: no turn is running, so there is nobody to act for.");
 	else if (!allowed(s, c, &t->rule, t->mcp.name))

@@ -280,6 +280,24 @@ static void only_mains_admins_name_another_group(void **state)
 		"there is no group \"nowhere\"");
 }
 
+/* While the turn runs. */
+static void who_loses_a_role_loses_it_at_once(void **state)
+{
+	struct house *h = tools_house(state);
+	struct box *b = busy(h);
+	struct err e = ERR_INIT;
+
+	works(h, b, "list_groups", "{}", "main");
+	assert_ok(store_role_set(h->st, 1, 0, ROLE_MEMBER, "test", &e), &e);
+	refuses(h, b, "list_groups", "{}", "whose role here is member");
+	works(h, b, "list_tasks", "{}", "no task");
+	assert_ok(store_role_set(h->st, 1, 0, ROLE_BLOCKED, "test", &e), &e);
+	refuses(h, b, "list_tasks", "{}", "whose role here is blocked");
+	/* And what is given in the meantime is for the next turn. */
+	assert_ok(store_role_set(h->st, 1, 0, ROLE_OWNER, "test", &e), &e);
+	refuses(h, b, "list_tasks", "{}", "whose role here is blocked");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -289,6 +307,7 @@ int main(void)
 		TOOL_TEST(a_grant_opens_one_way_only),
 		TOOL_TEST(only_mains_admins_name_another_group),
 		TOOL_TEST(settings_say_when_they_hold),
+		TOOL_TEST(who_loses_a_role_loses_it_at_once),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
