@@ -18,6 +18,7 @@ struct talk {
 	struct reply *reply;
 	struct buf text;
 	int64_t cut; /* lines that were too many */
+	struct reply_to to;
 	command_said_fn *said;
 	void *said_ctx;
 };
@@ -191,7 +192,16 @@ static void take_end(void *ctx, int status)
 	talk_free(t);
 }
 
-static const struct reply_to to_chat = {"/", "", take_line, take_end};
+/* How commands are written in the chat that asks. */
+static const char *lead_of(const struct control_opts *o, int64_t chat_id)
+{
+	struct chat_row chat = {.id = 0};
+	struct err none = ERR_INIT;
+
+	if (chat_id && store_chat_get(o->store, chat_id, &chat, &none) < 0)
+		return "/";
+	return router_lead(chat.channel);
+}
 
 static void run(void *ctx, const struct command_ask *a, command_said_fn *said, void *said_ctx)
 {
@@ -229,7 +239,8 @@ static void run(void *ctx, const struct command_ask *a, command_said_fn *said, v
 		take_end(t, 1);
 		return;
 	}
-	command_do(o, &line, &from, &t->reply, &to_chat, t);
+	t->to = (struct reply_to){lead_of(o, a->chat_id), "", take_line, take_end};
+	command_do(o, &line, &from, &t->reply, &t->to, t);
 }
 
 struct commands *commands_new(void)

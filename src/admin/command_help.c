@@ -24,7 +24,7 @@ static bool shown(const struct listing *l, const struct command_form *f)
 
 static void put_row(struct listing *l, const char *left, const char *help)
 {
-	if (l->lead[0] == '/') /* a telephone is narrow */
+	if (l->where != CMD_CLI) /* a telephone is narrow */
 		buf_putf(l->out, "%s: %s\n", left, help);
 	else if (strlen(left) > COLUMN)
 		buf_putf(l->out, "  %s\n  %*s %s\n", left, COLUMN, "", help);

@@ -39,7 +39,7 @@ void approve_ask_main(struct router *r, const struct approval_subject *s, enum a
 	_cleanup_(buf_free) struct buf text = {0};
 	struct err e = ERR_INIT;
 
-	subject_put(s, kind, id, &text);
+	subject_put(s, kind, id, notice_main_lead(r), &text);
 	tell_main(r, text.p);
 	timer_start(r->approvals->window, WINDOW_MS, 0);
 	if (store_approval_told(r->store, id, &e) < 0)
@@ -90,8 +90,8 @@ static void on_window(void *ctx)
 	}
 	if (!untold)
 		return;
-	snprintf(text, sizeof(text), "%lld more %s to be let in: `/approvals`", (long long)untold,
-		 untold == 1 ? "asks" : "ask");
+	snprintf(text, sizeof(text), "%lld more %s to be let in: `%sapprovals`", (long long)untold,
+		 untold == 1 ? "asks" : "ask", notice_main_lead(r));
 	tell_main(r, text);
 	timer_start(r->approvals->window, WINDOW_MS, 0);
 }

@@ -38,9 +38,9 @@ struct approval_subject {
 int subject_read(struct router *r, enum approval_kind kind, int64_t chat_id, int64_t sender_id,
 		 struct approval_subject *out, struct err *e) must_check;
 void subject_free(struct approval_subject *s);
-/* What main is asked, several lines of Markdown; held: messages so far. */
+/* What main is asked, several lines of Markdown. lead: what a command is written behind there. */
 void subject_put(const struct approval_subject *s, enum approval_kind kind, int64_t id,
-		 struct buf *out);
+		 const char *lead, struct buf *out);
 
 /* --- what approve_decide.c needs of approve.c ----------------------------------------------- */
 

@@ -161,7 +161,7 @@ void subject_free(struct approval_subject *s)
 }
 
 void subject_put(const struct approval_subject *s, enum approval_kind kind, int64_t id,
-		 struct buf *out)
+		 const char *lead, struct buf *out)
 {
 	char chat[100];
 
@@ -187,6 +187,7 @@ void subject_put(const struct approval_subject *s, enum approval_kind kind, int6
 			 s->group, s->role);
 	else
 		buf_putf(out, "\nGives: the role %s in `%s`.\n", s->role, s->group);
-	buf_putf(out, "Check: `%.16s`\n`/approve %lld%s` or `/deny %lld`", s->hash, (long long)id,
-		 kind == APPROVAL_CHAT ? " [GROUP]" : " [ROLE]", (long long)id);
+	buf_putf(out, "Check: `%.16s`\n`%sapprove %lld%s` or `%sdeny %lld`", s->hash, lead,
+		 (long long)id, kind == APPROVAL_CHAT ? " [GROUP]" : " [ROLE]", lead,
+		 (long long)id);
 }

@@ -13,8 +13,8 @@
 #define LINE_MAX_LEN 100
 #define WELCOME                                                                                    \
 	"This chat is main now, and you are its owner. Next:\n"                                    \
-	"`/help` shows what you can say here.\n"                                                   \
-	"`/chats` shows who has written; `/groups add NAME CHANNEL:CHAT` takes a chat into a group."
+	"`%shelp` shows what you can say here.\n"                                                  \
+	"`%schats` shows who has written; `%sgroups add NAME CHANNEL:CHAT` takes a chat into a group."
 
 static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"; /* RFC 4648 */
 
@@ -177,15 +177,18 @@ static int wrong(struct intake *in, struct err *e)
 {
 	struct router *r = in->r;
 	int64_t minute = r->claim.minute_ms;
+	char text[200];
 	int tries = r->claim.tries;
 
 	log_warn("claim", "a wrong code", "channel=%s chat=\"%s\" tries=%d", in->chat.channel,
 		 in->chat.platform_id, r->claim.wrong + 1);
-	if (++r->claim.wrong < TRIES)
-		return answer(in,
-			      "That is not the code. The server prints it when it starts, and "
-			      "`chela claim` on its machine shows it again. Then: `/claim CODE`",
-			      e);
+	if (++r->claim.wrong < TRIES) {
+		snprintf(text, sizeof(text),
+			 "That is not the code. The server prints it when it starts, and `chela "
+			 "claim` on its machine shows it again. Then: `%sclaim CODE`",
+			 router_lead(in->chat.channel));
+		return answer(in, text, e);
+	}
 	explicit_bzero(&r->claim, sizeof(r->claim));
 	r->claim.minute_ms = minute;
 	r->claim.tries = tries;
@@ -199,6 +202,7 @@ static int wrong(struct intake *in, struct err *e)
 
 static int take_main(struct intake *in, struct err *e)
 {
+	const char *lead = router_lead(in->chat.channel);
 	struct router *r = in->r;
 	struct group_row g;
 	struct actor by;
@@ -225,7 +229,7 @@ static int take_main(struct intake *in, struct err *e)
 	explicit_bzero(&r->claim, sizeof(r->claim));
 	log_info("claim", "main is claimed", "channel=%s chat=\"%s\" person=%lld", in->chat.channel,
 		 in->chat.platform_id, (long long)person);
-	delivery_notice(r, in->chat.id, g.id, in->m->thread, "%s", WELCOME);
+	delivery_notice(r, in->chat.id, g.id, in->m->thread, WELCOME, lead, lead, lead);
 	return 0;
 }
 

@@ -289,6 +289,8 @@ void notice_brief(struct router *r, int64_t chat_id, int64_t group_id, const cha
 		  const char *text);
 /* A notice to the main group's newest chat; nobody hears it when there is none. */
 void notice_main(struct router *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* What a command is written behind where notice_main is read. */
+const char *notice_main_lead(struct router *r);
 /* A message of ours became a dead letter: tells its chat (when that can be) and main, once a class and window. */
 void notice_undelivered(struct router *r, const struct chat_row *chat, int64_t group_id,
 			const char *thread, int64_t outbox_id, const struct err *why);

@@ -241,6 +241,23 @@ void notice_undelivered(struct router *r, const struct chat_row *chat, int64_t g
 		    chat->channel, chat->platform_id, why->msg, (long long)outbox_id);
 }
 
+const char *router_lead(const char *channel)
+{
+	return streq(channel, "slack") ? "/chela " : "/";
+}
+
+const char *notice_main_lead(struct router *r)
+{
+	struct err e = ERR_INIT;
+	struct chat_row chat = {.id = 0};
+	int64_t id, group;
+
+	if (store_main_chat(r->store, &id, &group, &e) < 0 ||
+	    (id && store_chat_get(r->store, id, &chat, &e) < 0))
+		router_fatal(r, &e);
+	return router_lead(chat.channel);
+}
+
 /* --- messages that could not be answered -------------------------------------------------- */
 
 void fail_notice_add(void *ctx, const struct msg_row *m)

@@ -62,6 +62,8 @@ void router_drain(struct router *r, int64_t limit_ms, void (*done)(void *ctx), v
 int router_reload(struct router *r, struct err *e) must_check;
 /* One line of ours to the main group's newest chat; nobody hears it when there is none. */
 void router_tell_main(struct router *r, const char *text);
+/* What a command is written behind in a chat of this channel, for hints: "/", or "/chela " on Slack, which takes lines with a slash for itself. */
+const char *router_lead(const char *channel);
 
 /* The opened channel of that name, or NULL. */
 struct channel *router_channel(struct router *r, const char *name);

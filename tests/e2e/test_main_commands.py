@@ -110,7 +110,8 @@ def test_wrong_words_are_one_line_everywhere(house, words, told):
             continue  # "chela grops" is talk
         said = answer(house.fakes[platform], chat, line_for(platform, words),
                       re.escape(told.split("{}")[0]))
-        assert told.format("/", "/") in said and len(said.splitlines()) == 1, said
+        lead = "/chela " if platform == "slack" else "/"  # what can be typed there
+        assert told.format(lead, lead) in said and len(said.splitlines()) == 1, said
 
 
 def test_whatsapps_code_is_not_for_chats(house):
