@@ -121,6 +121,8 @@ cJSON *status_json(const struct control_opts *o, const struct warden_status *st)
 		add_counts(j, "messages", msg_words, counts);
 	if (store_out_counts(o->store, counts, &e) == 0)
 		add_counts(j, "outbox", out_words, counts);
+	if (is_long(counts))
+		cJSON_AddNumberToObject(j, "counted", STORE_COUNTED);
 	if (store_usage_sum(o->store, 0, now - 86400000, &u, &e) == 0)
 		add_usage(j, &u);
 	if (!e.code && add_people(o, j, &e) == 0)
@@ -186,10 +188,13 @@ void status_put(struct buf *out, const cJSON *j)
 	}
 	put_counts(out, j, "messages");
 	put_counts(out, j, "outbox");
+	if (json_peek_i64(j, "counted", 0))
+		buf_putf(out, "%-9s what is done is counted among the newest %lld rows only\n", "",
+			 (long long)json_peek_i64(j, "counted", 0));
 	put_counts(out, j, "usage_24h");
 	if (json_peek_i64(j, "approvals", 0))
-		buf_putf(out, "%-9s %lld ask to be let in: the command approvals shows them\n", "people",
-			 (long long)json_peek_i64(j, "approvals", 0));
+		buf_putf(out, "%-9s %lld ask to be let in: the command approvals shows them\n",
+			 "people", (long long)json_peek_i64(j, "approvals", 0));
 	if (cJSON_IsFalse(json_find(j, "main_claimed")))
 		buf_putf(out, "%-9s has no chat yet: chela claim shows the code\n", "main");
 }
