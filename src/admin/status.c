@@ -121,8 +121,7 @@ cJSON *status_json(const struct control_opts *o, const struct warden_status *st)
 		add_counts(j, "messages", msg_words, counts);
 	if (store_out_counts(o->store, counts, &e) == 0)
 		add_counts(j, "outbox", out_words, counts);
-	if (is_long(counts))
-		cJSON_AddNumberToObject(j, "counted", STORE_COUNTED);
+	cJSON_AddNumberToObject(j, "counted_back", STORE_COUNTED);
 	if (store_usage_sum(o->store, 0, now - 86400000, &u, &e) == 0)
 		add_usage(j, &u);
 	if (!e.code && add_people(o, j, &e) == 0)
@@ -141,7 +140,8 @@ static const char *text_at(const cJSON *j, const char *path)
 	return s ? s : "";
 }
 
-static void put_counts(struct buf *out, const cJSON *j, const char *name)
+/* back: what is done was counted only among so many of the newest; 0 = all of it. */
+static void put_counts(struct buf *out, const cJSON *j, const char *name, int64_t back)
 {
 	const cJSON *obj = cJSON_GetObjectItemCaseSensitive(j, name), *item;
 	const char *sep = " ";
@@ -154,6 +154,8 @@ static void put_counts(struct buf *out, const cJSON *j, const char *name)
 			sep = ", ";
 		}
 	}
+	if (back)
+		buf_putf(out, " (what is done: of the newest %lld)", (long long)back);
 	buf_putf(out, "\n");
 }
 
@@ -186,12 +188,9 @@ void status_put(struct buf *out, const cJSON *j)
 			 text_at(s, "state"), (long long)json_peek_i64(s, "since_ms", 0) / 1000,
 			 why[0] ? ", last trouble: " : "", why);
 	}
-	put_counts(out, j, "messages");
-	put_counts(out, j, "outbox");
-	if (json_peek_i64(j, "counted", 0))
-		buf_putf(out, "%-9s what is done is counted among the newest %lld rows only\n", "",
-			 (long long)json_peek_i64(j, "counted", 0));
-	put_counts(out, j, "usage_24h");
+	put_counts(out, j, "messages", json_peek_i64(j, "counted_back", 0));
+	put_counts(out, j, "outbox", json_peek_i64(j, "counted_back", 0));
+	put_counts(out, j, "usage_24h", 0);
 	if (json_peek_i64(j, "approvals", 0))
 		buf_putf(out, "%-9s %lld ask to be let in: the command approvals shows them\n",
 			 "people", (long long)json_peek_i64(j, "approvals", 0));
@@ -324,7 +323,7 @@ static void status_of_group(struct command *c)
 	router_each_session(c->o->router, put_session, &v);
 	if (!v.n)
 		reply_line(c->r, "agent: asleep");
-	reply_line(c->r, "messages: %lld wait, %lld answered, %lld failed",
+	reply_line(c->r, "messages: %lld wait; of the newest: %lld answered, %lld failed",
 		   (long long)counts[MSG_PENDING], (long long)counts[MSG_ANSWERED],
 		   (long long)counts[MSG_FAILED]);
 	if (rc == 0)

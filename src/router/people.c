@@ -114,9 +114,12 @@ static int find_role(struct router *r, const struct place *p, struct standing *o
 		say(why, "%s is nobody with a role.", out->who);
 		return 0;
 	}
+	if (store_role_in(r->store, out->person_id, group, &out->role, e) < 0)
+		return -1;
+	if (!why)
+		return 0; /* as for each message */
 	if (store_role_row(r->store, out->person_id, 0, &everywhere, e) < 0 ||
-	    (group && store_role_row(r->store, out->person_id, group, &here, e) < 0) ||
-	    store_role_in(r->store, out->person_id, group, &out->role, e) < 0)
+	    (group && store_role_row(r->store, out->person_id, group, &here, e) < 0))
 		return -1;
 	say(why, "%s is person %lld. Role in %s: %s; everywhere: %s; so: %s.", out->who,
 	    (long long)out->person_id, p->group ? p->group->name : "no group", role_word(here),

@@ -296,13 +296,18 @@ int store_out_drop(struct store *st, int64_t id, struct err *e)
 
 int store_out_counts(struct store *st, int64_t by_state[6], struct err *e)
 {
-	static const char sql[] = "SELECT state, count(*), sum(again) FROM outbox GROUP BY state";
+	/* As store_message_counts: what waits is counted in full. */
+	static const char sql[] =
+		"SELECT state, count(*), sum(again) FROM outbox WHERE state < 2 GROUP BY +state"
+		" UNION ALL SELECT state, count(*), sum(again) FROM outbox WHERE state >= 2"
+		" AND id > (SELECT max(id) FROM outbox) - ?1 GROUP BY +state";
 	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
 	int rc;
 
 	memset(by_state, 0, 6 * sizeof(by_state[0]));
 	if (!s)
 		return -1;
+	sqlite3_bind_int64(s, 1, STORE_COUNTED);
 	while ((rc = store_step(st, s, e)) > 0) {
 		int state = sqlite3_column_int(s, 0);
 

@@ -216,21 +216,26 @@ int store_role_row(struct store *st, int64_t person_id, int64_t group_id, enum r
 	return rc < 0 ? -1 : 0;
 }
 
+/* One statement: this is asked for each message. */
 int store_role_in(struct store *st, int64_t person_id, int64_t group_id, enum role *out,
 		  struct err *e)
 {
-	enum role here, everywhere;
+	static const char sql[] = "SELECT iif(min(role) < 0, -1, max(role)) FROM roles"
+				  " WHERE person_id = ?1 AND group_id IN (0, ?2)";
+	_cleanup_stmt_ sqlite3_stmt *s = NULL;
 
 	*out = ROLE_NONE;
 	if (!person_id)
 		return 0;
-	if (store_role_row(st, person_id, 0, &everywhere, e) < 0 ||
-	    store_role_row(st, person_id, group_id, &here, e) < 0)
+	s = store_read(st, sql, e);
+	if (!s)
 		return -1;
-	if (here == ROLE_BLOCKED || everywhere == ROLE_BLOCKED)
-		*out = ROLE_BLOCKED;
-	else
-		*out = here > everywhere ? here : everywhere;
+	sqlite3_bind_int64(s, 1, person_id);
+	sqlite3_bind_int64(s, 2, group_id);
+	if (store_step(st, s, e) < 0)
+		return -1;
+	if (sqlite3_column_type(s, 0) != SQLITE_NULL)
+		*out = (enum role)sqlite3_column_int(s, 0);
 	return 0;
 }
 

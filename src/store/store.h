@@ -237,7 +237,9 @@ int store_fetching(struct store *st, const char *channel, msg_fn *fn, void *ctx,
  * are no more. */
 int store_group_messages(struct store *st, int64_t group_id, int64_t *at, bool *done, msg_fn *fn,
 			 void *ctx, struct err *e) must_check;
-/* Counts by state over a group (0 = all); what waits for its files counts as pending. */
+/* Counts by state over a group (0 = all); what waits for its files counts as pending. What is open is counted in full; what is done, only
+ * among the server's newest STORE_COUNTED rows: whoever asks for a status does not make the others wait. */
+#define STORE_COUNTED 5000
 int store_message_counts(struct store *st, int64_t group_id, int64_t by_state[5],
 			 struct err *e) must_check;
 
@@ -361,7 +363,7 @@ int store_draft_set(struct store *st, int64_t chat_id, const char *thread, const
 		    struct err *e) must_check;
 int store_draft_get(struct store *st, int64_t chat_id, const char *thread, char out[128],
 		    struct err *e) must_check;
-/* by_state: enum out_state; [5] counts what waits or went out marked as a possible repeat. */
+/* by_state: enum out_state; [5] counts what waits or went out marked as a possible repeat. What is done: as store_message_counts. */
 int store_out_counts(struct store *st, int64_t by_state[6], struct err *e) must_check;
 
 /* --- files that came with messages -------------------------------------------------------- */
