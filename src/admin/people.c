@@ -275,10 +275,12 @@ static void role(struct command *c)
 	/* Neither a name nor a number that is from elsewhere. */
 	if (c->where == CMD_GROUP)
 		str_one_line(n.name, sizeof(n.name), c->argv[0]);
-	reply_line(c->r, "%s (person %lld) %s%s %s%s from now on.", n.name, (long long)id,
-		   role == ROLE_NONE ? "has no role" : "is ",
-		   role == ROLE_NONE ? "" : role_word((enum role)role), g.id ? "in " : "everywhere",
-		   g.name);
+	if (role == ROLE_NONE)
+		reply_line(c->r, "%s (person %lld): the role %s%s is taken away.", n.name,
+			   (long long)id, g.id ? "in " : "that holds everywhere", g.name);
+	else
+		reply_line(c->r, "%s (person %lld) is %s %s%s from now on.", n.name, (long long)id,
+			   role_word((enum role)role), g.id ? "in " : "everywhere", g.name);
 	reply_end(c->r, 0);
 }
 
