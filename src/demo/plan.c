@@ -205,10 +205,11 @@ static char *without_blocks(const char *s)
 		"<command-message>",
 		"<command-args>",
 		"<local-command-stdout>"};
+	/* ours end at the start of a line: elsewhere people have written the tag */
 	static const char *const to[] = {"</system-reminder>",
-					 "</earlier-conversation>",
-					 "</context>",
-					 "</facts>",
+					 "\n</earlier-conversation>",
+					 "\n</context>",
+					 "\n</facts>",
 					 "as if the break never happened.",
 					 "</local-command-caveat>",
 					 "</command-name>",

@@ -147,10 +147,23 @@ def attack(server, mode, told):
 LIKE = {"no_version", "forged_stream", "endless_headers", "settings_flood", "empty_data_flood"}
 
 
+def honest(rogue):
+    """A turn with the runner that keeps the rules."""
+    (rogue.home / "groups/main/rogue").unlink(missing_ok=True)
+    for c in engine.containers(rogue.instance, every=False):
+        if c["Labels"]["chela.group"] == "main":
+            mark = rogue.bus.mark()
+            engine.kill(c["Id"])
+            rogue.wait_log("sandbox ended.*group=main", 30, mark)
+    assert "and now?" in rogue.evil.ask("and now?")
+
+
 @pytest.mark.parametrize("mode", [m for m in BREAKS if LONG or m not in LIKE])
 def test_breaks_end_that_sandbox_only(rogue, mode):
     """The chat is told why; before a message was handed in it is kept for the next sandbox, after that it
     has failed (tries is 1 here)."""
+    if list(BREAKS).index(mode) % 4 == 3:
+        honest(rogue)  # or the pause between starts grows to half a minute
     mark = rogue.bus.mark()
     good, words = attack(rogue, mode, BREAKS[mode])
     dropped = rogue.log_lines("dropped.*group=main", mark)
@@ -178,11 +191,5 @@ def test_streams_that_are_refused(rogue, mode):
 
 def test_back_to_honest(rogue):
     """After all this the group is served as before."""
-    (rogue.home / "groups/main/rogue").unlink(missing_ok=True)
-    for c in engine.containers(rogue.instance, every=False):
-        if c["Labels"]["chela.group"] == "main":
-            mark = rogue.bus.mark()
-            engine.kill(c["Id"])
-            rogue.wait_log("sandbox ended.*group=main", 30, mark)
-    assert "and now?" in rogue.evil.ask("and now?")
+    honest(rogue)
     assert procs.children(rogue.supervisor) == [rogue.warden, rogue.front]
