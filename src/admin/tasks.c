@@ -50,7 +50,9 @@ static void list_group(struct list *l, const char *name)
 	struct group_row g = {.id = 0};
 	bool paused = store_group_get(l->c->o->store, name, &g, &e) == 0 && g.paused;
 
-	if (paused)
+	if (paused && l->c->where == CMD_GROUP) /* main has paused it, and resumes it */
+		reply_line(l->r, "%s: paused, its tasks do not run until main resumes them", name);
+	else if (paused)
 		reply_line(l->r, "%s: paused, its tasks do not run until %sresume %s", name,
 			   l->c->lead, name);
 	else if (l->many)
