@@ -287,7 +287,8 @@ static int take_change(const cJSON *j, enum inbound_kind kind, const char *membe
 	if (in->text_len > TEXT_MAX)
 		return err_set(e, E_PROTO, "the text is too long");
 	in->kind = kind;
-	in->addressed = in->direct;
+	/* As in take_message: not what the owner of the phone changes in a talk with somebody else. */
+	in->addressed = in->direct && !cJSON_IsTrue(json_find(j, "from_me"));
 	ev->kind = WA_INBOUND;
 	return 0;
 }

@@ -139,7 +139,7 @@ static int is_meant(struct intake *in, int64_t open, bool *yes, struct err *e)
 		return 0;
 	if (in->chat.group_id)
 		return inbox_wakes(in, yes, e);
-	*yes = m->addressed || m->direct;
+	*yes = m->addressed;
 	return 0;
 }
 

@@ -171,7 +171,7 @@ static int make_group(struct intake *in, struct standing *s, struct err *e)
 {
 	bool made = false;
 
-	if ((in->m->addressed || in->m->direct) && approve_make_group(in, &made, e) < 0)
+	if (in->m->addressed && approve_make_group(in, &made, e) < 0)
 		return -1;
 	if (!made) {
 		s->verdict = VERDICT_IGNORE;

@@ -44,7 +44,7 @@ int trigger_wakes(struct intake *in, enum wake *out, struct err *e)
 	bool spoke = false;
 
 	*out = WAKE_NO;
-	if (m->addressed || m->direct || streq(in->c->ops->name, "console"))
+	if (m->addressed || streq(in->c->ops->name, "console"))
 		*out = WAKE_ADDRESSED;
 	else if (in->set->trigger == TRIGGER_ALWAYS)
 		*out = WAKE_ALWAYS;

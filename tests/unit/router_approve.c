@@ -199,6 +199,35 @@ static void a_chat_changes_no_role_that_is_there(void **state)
 	assert_int_equal(open_approvals(h), 1);
 }
 
+/* On WhatsApp: what the account's owner writes on the phone to a friend. */
+static void who_talks_with_somebody_else_is_left_alone(void **state)
+{
+	struct house *h = asking(state);
+	struct inbound m = from("eve", "1", "hello, Bob");
+
+	m.direct = true;
+	m.chat = "bob";
+	h->router->people.unknown_chats = UNKNOWN_ASK;
+	take(m);
+	assert_int_equal(plat.why.code, E_PERM);
+	assert_int_equal(open_approvals(h), 0);
+	h->router->people.unknown_chats = UNKNOWN_ALLOW;
+	m.id = "2";
+	take(m);
+	assert_int_equal(plat.why.code, E_PERM);
+	plat_link(h, "bob", "fam");
+	m.id = "3";
+	take(m);
+	assert_int_equal(plat.why.code, E_NONE);
+	settle(h);
+	assert_int_equal(h->n_lines, 0);
+	m.id = "4";
+	m.addressed = true;
+	take(m);
+	await(h, &h->n_lines, 1);
+	assert_text_has(h->boxes[0]->lines[0].text, "<context");
+}
+
 static void a_denied_chat_is_quiet(void **state)
 {
 	struct house *h = asking(state);
@@ -303,6 +332,7 @@ int main(void)
 		PEOPLE_TEST(questions_and_messages_have_bounds),
 		PEOPLE_TEST(a_second_chat_of_the_name_gets_another_group),
 		PEOPLE_TEST(a_chat_changes_no_role_that_is_there),
+		PEOPLE_TEST(who_talks_with_somebody_else_is_left_alone),
 		PEOPLE_TEST(a_denied_chat_is_quiet),
 		PEOPLE_TEST(unknown_chats_may_get_groups),
 		PEOPLE_TEST(a_command_waits_for_nobodys_role),

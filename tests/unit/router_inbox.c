@@ -157,7 +157,7 @@ static void settings_and_threads_decide_who_is_meant(void **state)
 	m.thread = "t2";
 	assert_int_equal(row(h, take(m)).state, MSG_CONTEXT);
 	m.id = "4";
-	m.direct = true;
+	m.direct = m.addressed = true;
 	take(m);
 	await(h, &h->n_lines, 3);
 	answer(h->boxes[0], 2, "direct");
@@ -234,7 +234,7 @@ static void a_thread_can_be_a_session(void **state)
 	plat_link(h, "other", "others");
 	struct inbound m = from("bob", "1", "elsewhere");
 	m.chat = "other";
-	m.direct = true;
+	m.direct = m.addressed = true;
 	take(m);
 	await(h, &h->n_lines, 2); /* another group does not wait behind them */
 	assert_int_equal(h->n_boxes, 2);
