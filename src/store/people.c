@@ -246,6 +246,11 @@ int store_role_set(struct store *st, int64_t person_id, int64_t group_id, enum r
 		"INSERT INTO roles(person_id, group_id, role, given_by, given_ms)"
 		" VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT(person_id, group_id) DO UPDATE SET"
 		" role = excluded.role, given_by = excluded.given_by, given_ms = excluded.given_ms";
+	/* What waits is not heard any more either. A task's message is its run's to end. */
+	static const char unheard[] =
+		"UPDATE messages SET state = 4 WHERE state = 1 AND (?2 = 0 OR group_id = ?2)"
+		" AND task_run_id IS NULL AND sender_id IN"
+		" (SELECT id FROM senders WHERE person_id = ?1)";
 	static const char del[] = "DELETE FROM roles WHERE person_id = ?1 AND group_id = ?2";
 	_cleanup_stmt_ sqlite3_stmt *s = NULL;
 
@@ -259,7 +264,9 @@ int store_role_set(struct store *st, int64_t person_id, int64_t group_id, enum r
 	sqlite3_bind_int(s, 3, (int)role);
 	bind_text(s, 4, by);
 	sqlite3_bind_int64(s, 5, store_now(st));
-	return store_done(st, s, e);
+	if (store_done(st, s, e) < 0)
+		return -1;
+	return role == ROLE_BLOCKED ? run_two(st, unheard, person_id, group_id, e) : 0;
 }
 
 int store_role_each(struct store *st, int64_t person_id, role_fn *fn, void *ctx, struct err *e)

@@ -288,9 +288,27 @@ static void only_a_message_that_is_a_claim_claims(void **state)
 	assert_int_equal(role_of(h, "ann", "fam"), ROLE_OWNER);
 }
 
+/* Also not with what was said before, and waits. */
+static void who_is_blocked_is_not_heard_from_then_on(void **state)
+{
+	struct house *h = asking(state);
+
+	give(h, "eve", "fam", ROLE_MEMBER);
+	give(h, "ann", "fam", ROLE_MEMBER);
+	h->silent = true;
+	take(addressed("eve", "1", "do it all"));
+	take(addressed("ann", "2", "good morning"));
+	settle(h);
+	assert_int_equal(in_state(h, MSG_PENDING), 2);
+	give(h, "eve", "fam", ROLE_BLOCKED);
+	assert_int_equal(in_state(h, MSG_PENDING), 1);
+	assert_int_equal(in_state(h, MSG_FAILED), 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		PEOPLE_TEST(who_is_blocked_is_not_heard_from_then_on),
 		PEOPLE_TEST(every_standing_has_one_verdict),
 		PEOPLE_TEST(main_never_lets_strangers_in),
 		PEOPLE_TEST(the_reason_is_what_is_done),
