@@ -132,6 +132,23 @@ static void deny(struct command *c)
 	decide(c, false);
 }
 
+/* How the code reaches the assistant, besides by "/claim CODE". */
+static void claim_ways(struct command *c, const char *code)
+{
+	bool platform = false;
+
+	for (size_t i = 0; channel_registry[i]; i++) {
+		const char *name = channel_registry[i]->name;
+
+		platform |= !streq(name, "console") && router_channel(c->o->router, name);
+	}
+	if (!platform)
+		reply_line(c->r, "No platform is in the configuration yet: docs/slack.md, "
+				 "docs/telegram.md and docs/whatsapp.md say how.");
+	else if (router_channel(c->o->router, "slack"))
+		reply_line(c->r, "On Slack: %sclaim %s", router_lead("slack"), code);
+}
+
 static void claim(struct command *c)
 {
 	struct err e = ERR_INIT;
@@ -141,13 +158,15 @@ static void claim(struct command *c)
 		reply_fail(c->r, &e);
 		return;
 	}
-	if (code)
+	if (code) {
 		reply_line(c->r,
 			   "No chat is main yet. To make one yours, write to the assistant there: "
 			   "/claim %s",
 			   code);
-	else
+		claim_ways(c, code);
+	} else {
 		reply_line(c->r, "Main has a chat already; %sgroups show main names it.", c->lead);
+	}
 	reply_end(c->r, 0);
 }
 

@@ -359,7 +359,8 @@ static int check_new(struct task_draft *d, struct err *e)
 			"2h\" or \"at 2026-12-24 18:00\"");
 	if (!d->t.chat_id)
 		return err_set(e, E_INVAL,
-			       "chat: this group has no chat where the task could speak");
+			       "chat: this group has no chat where the task could speak; groups "
+			       "add GROUP CHANNEL:CHAT gives it one");
 	return d->t.name[0] ? 0 : make_name(d, e);
 }
 
