@@ -28,7 +28,10 @@ import re
 from messages_check import blocks_of
 
 FAULTS = ("fail", "tear", "garbage", "overload", "hang", "mute")
-REMINDER = re.compile(r"<system-reminder>.*?</system-reminder>", re.S)
+# what is not said now: the agent's reminders, and what the router puts before a message (its tags stand at
+# the start of a line, those that people write do not)
+REMINDER = re.compile(r"<system-reminder>.*?</system-reminder>"
+                      r"|^<(earlier-conversation|context|facts)\b.*?^</\1>$", re.S | re.M)
 # How the agent hands in what the user wrote during a turn. It stands in a system message or, with
 # a model that knows no such role, in a reminder at the end of a tool's result.
 MEANWHILE = re.compile(
