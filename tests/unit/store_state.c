@@ -204,6 +204,30 @@ static void a_session_can_be_failed_as_a_whole(void **state)
 	buf_free(&got);
 }
 
+/* Of a long history only the newest is looked at, while all that is open counts. */
+static void counts_look_only_so_far_back(void **state)
+{
+	struct rig *r = *state;
+	struct err e = ERR_INIT;
+	struct buf got = {0};
+	int64_t counts[5], n = STORE_COUNTED / 2;
+
+	put_in(r);
+	put_in(r);
+	assert_ok(store_fail_pending(r->st, r->g.id, "", note_text, &got, &e), &e);
+	put_in(r);
+	for (int64_t i = 0; i < n; i++)
+		put_in(r);
+	assert_ok(store_message_counts(r->st, r->g.id, counts, &e), &e);
+	assert_int_equal(counts[MSG_FAILED], 2);
+	for (int64_t i = 0; i < n; i++)
+		put_in(r);
+	assert_ok(store_message_counts(r->st, 0, counts, &e), &e);
+	assert_int_equal(counts[MSG_FAILED], 0);
+	assert_int_equal(counts[MSG_PENDING], 2 * n + 1);
+	buf_free(&got);
+}
+
 static void a_crash_closes_its_turns_and_counts_a_try(void **state)
 {
 	struct rig *r = *state;
@@ -360,6 +384,7 @@ int main(void)
 		TEST(what_waits_comes_oldest_first),
 		TEST(a_turns_end_gives_back_or_gives_up),
 		TEST(a_session_can_be_failed_as_a_whole),
+		TEST(counts_look_only_so_far_back),
 		TEST(a_crash_closes_its_turns_and_counts_a_try),
 		TEST(sessions_wait_by_their_oldest_message),
 		TEST(history_from_the_tail_and_from_a_place),
