@@ -26,7 +26,15 @@ def unit(variant, *options):
     return [PYTHON, "tests/unit/run.py", *options, f"build/{variant}/unit"]
 
 
-# name, what it needs, seconds it may take, commands
+def pytest(part, *where):
+    return [PYTHON, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider",
+            f"--junitxml={OUT}/{part}.xml", *where]
+
+
+# The tests with sandboxes wait more than they work: two processes share the machine, about evenly.
+PARTS = ("e2e", "rest")
+
+# name, what it needs, seconds it may take, commands; a tuple of commands runs at once
 STAGES = [
     ("lint", [], 120, [[*MAKE, "lint"]]),
     ("build", [], 600, [[*MAKE, JOBS, "all", "units", "runner"],
@@ -37,53 +45,76 @@ STAGES = [
                            unit("debug", "--valgrind")]),
     ("image", ["build"], 600, [[*MAKE, "image"]]),
     ("e2e", ["build", "image"], 1800,
-     [[PYTHON, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", f"--junitxml={OUT}/e2e.xml",
-       "tests"]]),
+     [(pytest("e2e", "tests/e2e"), pytest("rest", "tests", "--ignore=tests/e2e"))]),
 ]
 
 
-def run(command, log, limit):
-    """Runs a command in a process group of its own; None when it took too long."""
-    with open(log, "ab") as out:
-        out.write(f"$ {' '.join(command)}\n".encode())
-        out.flush()
-        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out,
-                                 stderr=subprocess.STDOUT, start_new_session=True)
-        try:
-            return child.wait(timeout=max(limit, 1))
-        except subprocess.TimeoutExpired:
-            out.write(b"no end within the stage's time\n")
-            return None
-        finally:
-            # whatever the stage left behind must not outlive it
+def end(child):
+    """Whatever a command left behind must not outlive it."""
+    try:
+        os.killpg(child.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    child.wait()
+
+
+def run(commands, logs, limit):
+    """Runs commands at once, each in a process group of its own; whether all ended well and in time."""
+    children, deadline = [], time.monotonic() + limit
+    try:
+        for command, log in zip(commands, logs):
+            with open(log, "ab") as out:
+                out.write(f"$ {' '.join(command)}\n".encode())
+                out.flush()
+                children.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out,
+                                                 stderr=subprocess.STDOUT, start_new_session=True))
+        for child, log in zip(children, logs):
             try:
-                os.killpg(child.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
-            child.wait()
+                child.wait(timeout=max(deadline - time.monotonic(), 1))
+            except subprocess.TimeoutExpired:
+                with open(log, "ab") as out:
+                    out.write(b"no end within the stage's time\n")
+                return False
+        return all(child.returncode == 0 for child in children)
+    finally:
+        for child in children:
+            end(child)
 
 
 def stage(name, limit, commands):
     log = OUT / f"{name}.log"
     log.unlink(missing_ok=True)
-    start = time.monotonic()
+    start, good = time.monotonic(), True
     for command in commands:
-        if run(command, log, limit - (time.monotonic() - start)) != 0:
-            return False, log, time.monotonic() - start
-    return True, log, time.monotonic() - start
+        beside = command if isinstance(command, tuple) else (command,)
+        logs = [log] + [OUT / f"{name}.{i}.log" for i in range(1, len(beside))]
+        for other in logs[1:]:
+            other.unlink(missing_ok=True)
+        good = run(beside, logs, limit - (time.monotonic() - start))
+        for other in logs[1:]:
+            with open(log, "ab") as out:
+                out.write(other.read_bytes())
+        if not good:
+            break
+    return good, log, time.monotonic() - start
 
 
 def counts(name):
     """Passed, failed, skipped of a stage that runs tests; zeros when it has no result file."""
     if name == "units" and (OUT / "units.json").exists():
         return json.loads((OUT / "units.json").read_text("utf-8"))
-    if name == "e2e" and (OUT / "e2e.xml").exists():
+    if name == "e2e":
         total = [0, 0, 0]
-        for suite in xml.etree.ElementTree.parse(OUT / "e2e.xml").getroot().iter("testsuite"):
-            n, failed, errors, skipped = (int(suite.get(k)) for k in
-                                          ("tests", "failures", "errors", "skipped"))
-            bad = min(n, failed + errors)
-            total = [total[0] + n - bad - skipped, total[1] + failed + errors, total[2] + skipped]
+        for part in PARTS:
+            if not (OUT / f"{part}.xml").exists():
+                total[1] += 1  # it did not even come to an end
+                continue
+            for suite in xml.etree.ElementTree.parse(OUT / f"{part}.xml").getroot().iter("testsuite"):
+                n, failed, errors, skipped = (int(suite.get(k)) for k in
+                                              ("tests", "failures", "errors", "skipped"))
+                bad = min(n, failed + errors)
+                total = [total[0] + n - bad - skipped, total[1] + failed + errors,
+                         total[2] + skipped]
         return total
     return [0, 0, 0]
 
@@ -92,7 +123,7 @@ def main():
     # a stage lives in a group of its own: end it too when we are told to end
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     OUT.mkdir(parents=True, exist_ok=True)
-    for old in ("units.json", "e2e.xml"):
+    for old in ("units.json", *(f"{part}.xml" for part in PARTS)):
         (OUT / old).unlink(missing_ok=True)
     # results of the run itself, not settings of the caller's shell, decide what is tested
     os.environ.pop("MAKEFLAGS", None)
