@@ -123,11 +123,12 @@ int store_out_next(struct store *st, int64_t chat_id, int64_t now_ms, out_fn *fn
 
 int store_out_list(struct store *st, bool all, int64_t limit, out_fn *fn, void *ctx, struct err *e)
 {
+	/* "state > 2" are the words of the partial index: without them all that was ever sent is looked at. */
 	static const char sql[] =
 		"SELECT " ROW ", ifnull(o.error, ''), ifnull(o.class, ''), c.channel, c.platform_id"
 		" FROM outbox o JOIN messages m ON m.id = o.message_id"
 		" JOIN chats c ON c.id = o.chat_id"
-		" WHERE o.id IN (SELECT id FROM outbox WHERE state = 3 UNION ALL"
+		" WHERE o.id IN (SELECT id FROM outbox WHERE state > 2 AND state = 3 UNION ALL"
 		"  SELECT id FROM outbox WHERE state < 2 AND ?1) ORDER BY o.id LIMIT ?2";
 	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
 	struct out_row r;
