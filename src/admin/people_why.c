@@ -95,9 +95,9 @@ int people_find_person(const struct command *c, const char *word, bool make, int
 				       (long long)n, word, c->lead);
 		return n ? 0
 			 : err_set(e, E_GONE,
-				   "nobody is called \"%.60s\": use a number or name of %speople "
-				   "list, or CHANNEL:ID",
-				   word, c->lead);
+				   "nobody with a role is called \"%.60s\": use a number or name "
+				   "of %speople list, or CHANNEL:ID, such as %speople strangers shows",
+				   word, c->lead, c->lead);
 	}
 	none = (struct err)ERR_INIT;
 	if (store_sender_find(st, channel, pid, &sender, &none) < 0) {
