@@ -239,9 +239,10 @@ int store_out_dead(struct store *st, int64_t id, const char *class, const char *
 
 int store_out_recover(struct store *st, const char *channel, struct err *e)
 {
-	static const char sql[] = "UPDATE outbox SET state = 0, again = 1, error = 'the server"
-				  " stopped while this was being sent' WHERE state = 1 AND chat_id"
-				  " IN (SELECT id FROM chats WHERE channel = ?1)";
+	static const char sql[] =
+		"UPDATE outbox SET state = 0, again = 1, error = 'the server"
+		" stopped while this was being sent' WHERE state < 2 AND state = 1 AND chat_id"
+		" IN (SELECT id FROM chats WHERE channel = ?1)";
 	_cleanup_stmt_ sqlite3_stmt *s = store_write(st, sql, e);
 
 	if (!s)
@@ -254,7 +255,7 @@ int store_out_revive(struct store *st, int64_t id, int64_t *chat_id, int64_t *n,
 {
 	static const char find[] = "SELECT chat_id FROM outbox WHERE id = ?1 AND state = 3";
 	static const char sql[] = "UPDATE outbox SET state = 0, tries = 0, next_ms = 0"
-				  " WHERE state = 3 AND (id = ?1 OR ?1 = 0)";
+				  " WHERE state > 2 AND state = 3 AND (id = ?1 OR ?1 = 0)";
 	_cleanup_stmt_ sqlite3_stmt *f = store_read(st, find, e);
 	_cleanup_stmt_ sqlite3_stmt *s = NULL;
 	int rc;

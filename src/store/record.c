@@ -9,7 +9,7 @@
 	" sum(u.input) AS input, sum(u.output) AS output, sum(u.cache_read) AS cache_read,"        \
 	" sum(u.cache_write) AS cache_write,"                                                      \
 	" coalesce((SELECT cost_micro FROM turns WHERE id = u.turn_id), 0) AS cost"                \
-	" FROM groups g JOIN usage u ON u.group_id = g.id AND u.at_ms >= ?1"                       \
+	" FROM groups g CROSS JOIN usage u ON u.group_id = g.id AND u.at_ms >= ?1"                 \
 	" WHERE ?2 = 0 OR g.id = ?2 GROUP BY coalesce(u.turn_id, -u.id))"
 #define SUMS                                                                                       \
 	" count(turn), sum(calls), sum(input), sum(output), sum(cache_read), sum(cache_write),"    \

@@ -141,7 +141,8 @@ int store_runs_each_open(struct store *st, int64_t task_id, int64_t limit, run_f
 
 int store_runs_each_going(struct store *st, run_fn *fn, void *ctx, struct err *e)
 {
-	static const char sql[] = "SELECT " COLUMNS TABLES " WHERE r.state IN (1, 2) ORDER BY r.id";
+	static const char sql[] =
+		"SELECT " COLUMNS TABLES " WHERE r.state IN (1, 2) ORDER BY +r.id";
 	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
 
 	return s ? each(st, s, fn, ctx, e) : -1;
