@@ -128,9 +128,12 @@ int store_runs_open(struct store *st, int64_t task_id, int64_t *n, int64_t *any,
 int store_runs_each_open(struct store *st, int64_t task_id, int64_t limit, run_fn *fn, void *ctx,
 			 struct err *e)
 {
-	static const char sql[] = "SELECT " COLUMNS TABLES " WHERE r.state < 3"
-				  " AND (?1 = 0 OR r.task_id = ?1) ORDER BY r.id LIMIT ?2";
-	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
+	/* Both by the index of open runs, not along all that ever ran. */
+	static const char all[] = "SELECT " COLUMNS TABLES " WHERE r.state < 3"
+				  " AND ?1 = 0 ORDER BY +r.id LIMIT ?2";
+	static const char one[] = "SELECT " COLUMNS TABLES " WHERE r.state < 3"
+				  " AND r.task_id = ?1 ORDER BY +r.id LIMIT ?2";
+	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, task_id ? one : all, e);
 
 	if (!s)
 		return -1;
