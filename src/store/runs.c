@@ -353,8 +353,9 @@ int store_run_end(struct store *st, const struct run_end *end, struct err *e)
 
 int store_runs_drop(struct store *st, int64_t task_id, const char *why, struct err *e)
 {
-	static const char sql[] = "UPDATE task_runs SET state = 8, ended_ms = ?2, error = ?3"
-				  " WHERE task_id = ?1 AND state = 0";
+	static const char sql[] =
+		"UPDATE task_runs INDEXED BY task_runs_open SET state = 8, ended_ms = ?2, error = ?3"
+		" WHERE task_id = ?1 AND state < 3 AND state = 0";
 	_cleanup_stmt_ sqlite3_stmt *s = store_write(st, sql, e);
 
 	if (!s)
