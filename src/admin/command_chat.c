@@ -141,18 +141,32 @@ static const char *find_line(const char *text, char name[NAME_LEN], bool *marked
 	return read_head(line, name, &slash, &rest) ? line : *marked ? line : NULL;
 }
 
+/* "chela help me cook" is talk: where people talk, only what is a command to the letter is one without a slash. */
+static bool is_whole(const char *line, unsigned where)
+{
+	_cleanup_(words_free) struct words w = {.n = 0};
+	const struct command_form *f;
+	int used = 0;
+
+	split(&w, line);
+	f = command_find(w.n, w.list, &used);
+	return f && (f->where & where) && (w.n == used || (strchr(f->name, ' ') && used == 2));
+}
+
 static bool is_command(void *ctx, const char *text, bool in_main)
 {
 	unsigned where = in_main ? CMD_MAIN : CMD_GROUP;
 	char name[NAME_LEN];
+	const char *line;
 	bool marked;
 
 	(void)ctx;
-	if (!find_line(text, name, &marked))
+	line = find_line(text, name, &marked);
+	if (!line)
 		return false;
-	if (marked && in_main)
-		return true;
-	return command_word_known(name, where) || (marked && command_word_near(name, where));
+	if (marked)
+		return in_main || command_word_known(name, where) || command_word_near(name, where);
+	return command_word_known(name, where) && (in_main || is_whole(line, where));
 }
 
 /* --- answers ------------------------------------------------------------------------------ */

@@ -276,6 +276,9 @@ static void what_is_a_command(void **state)
 		{"/xyzzyxyzzy", true, false},
 		{"/chela xyzzyxyzzy", true, false},
 		{"chela xyzzyxyzzy", false, false},
+		{"chela help me cook", true, false}, /* where people talk it is talk */
+		{"chela stop it", true, false},
+		{"chela tasks show briefing", true, true},
 		{"chela", false, false},
 		{"Chela status", false, false},
 		{"chela, status", false, false},
