@@ -192,13 +192,21 @@ static int take_edit(struct intake *in, struct err *e)
 static int take_delete(struct intake *in, struct err *e)
 {
 	_cleanup_(target_free) struct target t;
+	const char *alt = in->m->sender_alt ? in->m->sender_alt : "";
 	struct store *st = in->r->store;
-	bool moved = false;
+	bool moved = false, own = true;
 
-	if (find_target(in, &t, e) < 0 || put_mark(in, &t, e) < 0)
+	if (find_target(in, &t, e) < 0 || put_mark(in, &t, e) < 0 ||
+	    (t.id && store_message_is_by(st, t.id, in->m->sender, alt, &own, e) < 0))
 		return -1;
 	if (in->dup || !t.id || t.dir == MSG_OUT || t.state == MSG_GONE)
 		return 0;
+	/* A chat's admins take back what others wrote; a guest, whom the platform may not stop, does not. */
+	if (!own && in->by.role < ROLE_MEMBER) {
+		log_warn("inbox", "a guest's removal of somebody else's message is passed over",
+			 "channel=%s id=%lld", in->c->ops->name, (long long)t.id);
+		return 0;
+	}
 	if (waits(&t) && store_message_move(st, t.id, t.state, MSG_GONE, &moved, e) < 0)
 		return -1;
 	if (store_message_set_text(st, t.id, moved ? "" : "[deleted]", e) < 0 ||

@@ -305,9 +305,36 @@ static void who_is_blocked_is_not_heard_from_then_on(void **state)
 	assert_int_equal(in_state(h, MSG_FAILED), 1);
 }
 
+static void a_guest_takes_back_only_the_own_words(void **state)
+{
+	struct house *h = asking(state);
+	struct inbound m;
+	int64_t theirs, own;
+
+	give(h, "ann", "fam", ROLE_MEMBER);
+	give(h, "eve", "fam", ROLE_GUEST);
+	h->silent = true;
+	theirs = take(addressed("ann", "1", "let the cat in"));
+	own = take(addressed("eve", "2", "hello"));
+	m = event(INBOUND_DELETE, "d1", "1", "");
+	m.sender = m.sender_name = "eve";
+	take(m);
+	assert_string_equal(row(h, theirs).text, "let the cat in");
+	m.id = "d2";
+	m.target = "2";
+	take(m);
+	assert_string_equal(row(h, own).text, "");
+	m.id = "d3";
+	m.target = "1";
+	m.sender = m.sender_name = "ann";
+	take(m);
+	assert_string_equal(row(h, theirs).text, "");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		PEOPLE_TEST(a_guest_takes_back_only_the_own_words),
 		PEOPLE_TEST(who_is_blocked_is_not_heard_from_then_on),
 		PEOPLE_TEST(every_standing_has_one_verdict),
 		PEOPLE_TEST(main_never_lets_strangers_in),
