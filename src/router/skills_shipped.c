@@ -7,18 +7,12 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include "base/embed.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "router/impl.h"
 #include "router/skills.h"
 #include "router/skillset.h"
-
-#define EMBED(name, file)                                                                          \
-	extern const char name[];                                                                  \
-	__asm__(".pushsection .rodata\n"                                                           \
-		".hidden " #name "\n.type " #name ", @object\n" #name ":\n"                        \
-		".incbin \"" file "\"\n.byte 0\n"                                                  \
-		".size " #name ", . - " #name "\n.popsection\n")
 
 EMBED(skill_admin, "skills/admin/SKILL.md");
 EMBED(skill_formatting, "skills/formatting/SKILL.md");

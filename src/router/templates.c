@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include "base/embed.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/str.h"
@@ -14,13 +15,6 @@
 #include "router/workspace.h"
 
 #define TEMPLATE_MAX ((size_t)64 << 10)
-
-#define EMBED(name, file)                                                                          \
-	extern const char name[];                                                                  \
-	__asm__(".pushsection .rodata\n"                                                           \
-		".hidden " #name "\n.type " #name ", @object\n" #name ":\n"                        \
-		".incbin \"" file "\"\n.byte 0\n"                                                  \
-		".size " #name ", . - " #name "\n.popsection\n")
 
 EMBED(template_group, "groups/template/CLAUDE.md");
 EMBED(template_main, "groups/main/CLAUDE.md");

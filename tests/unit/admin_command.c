@@ -262,14 +262,12 @@ static void what_is_a_command(void **state)
 		bool in_main, in_group;
 	} table[] = {
 		{"/status", true, true},
-		{"  /status", true, true},
 		{"/Status", true, true},
 		{"/status@chela_bot now", true, true},
 		{"/outbox list", true, false},
 		{"chela outbox list", true, false},
 		{"/groups add x", true, true}, /* a form that is for main: refused in words */
 		{"chela status", true, true},
-		{"chela\tstatus", true, true},
 		{"/chela status", true, true},
 		{"/chela", true, true},
 		{"/stauts", true, true},
@@ -277,7 +275,6 @@ static void what_is_a_command(void **state)
 		{"/chela xyzzyxyzzy", true, false},
 		{"chela xyzzyxyzzy", false, false},
 		{"chela help me cook", true, false}, /* where people talk it is talk */
-		{"chela stop it", true, false},
 		{"chela tasks show briefing", true, true},
 		{"chela", false, false},
 		{"Chela status", false, false},
