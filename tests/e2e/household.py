@@ -40,6 +40,11 @@ echo called $n
 """
 
 
+def squeezed(text):
+    """Without what markup may change."""
+    return re.sub(r"[\W_]+", "", text)
+
+
 class Person:
     def __init__(self, house, group, role, platform, ident):
         self.house, self.group, self.role, self.platform, self.id = house, group, role, platform, ident
@@ -63,6 +68,8 @@ class Household:
         self.server = servers.Server(folder / "home", servers.merged(tree, config or {}),
                                      {"runtime": runtime})
         self.people, self.nobody = {}, {}
+        self.newcomers, self.asking, self.letters, self.tasks = [], [], [], {}
+        self.said, self.runs = {}, {}
 
     def fake(self, platform):
         return self.world.fakes[platform]
@@ -96,6 +103,90 @@ class Household:
                 self.cli("groups", "set", group, "strangers", "ask")
             self.cli("tasks", "add", group, f"yearly-{group}", "cron 0 8 1 1 *", "look")
         return self
+
+    # -- things to be used up: each try has one of its own
+
+    def stock(self):
+        """Strangers who were seen, strangers who ask to be let in, dead letters; in each group a message of the agent's, and a run."""
+        fake, (platform, chat) = self.fake("whatsapp"), CHATS["flat"]
+        self.cli("groups", "set", "flat", "strangers", "allow")
+        ids = [fake.call("user", name=f"Newcomer {i}")["id"] for i in range(36)]
+        fake.inject(*({"do": "message", "chat": chat, "user": i, "text": "good morning"} for i in ids[:26]))
+        seen = "SELECT count(*) AS n FROM messages WHERE dir = 0 AND text = 'good morning'"
+        self.until(lambda: self.rows(seen)[0]["n"] == 26, lambda: "newcomers")
+        self.newcomers = [f"{platform}:{i}" for i in ids[:26]]
+        self.cli("groups", "set", "flat", "strangers", "ask")
+        fake.inject(*({"do": "message", "chat": chat, "user": i, "text": "let me in", "mention": True} for i in ids[26:]))
+        open_ones = ("SELECT a.id, s.channel || ':' || s.platform_id AS who FROM approvals a JOIN senders s ON s.id = a.sender_id"
+                     " WHERE a.state = 0 ORDER BY 1")
+        self.until(lambda: len(self.rows(open_ones)) == 10, lambda: "those who ask")
+        self.asking = [(r["id"], r["who"]) for r in self.rows(open_ones)]
+        letters = self._lose_letters()
+        for group in MANNED:
+            mark = self.mark()
+            self.who(group, "guest").says(f'so:\n!tool send_message {{"text": "first words of {group}"}}', mention=True)
+            self.answer(group, mark, "result: ")
+            self.cli("tasks", "add", group, f"once-{group}", "cron 0 8 1 1 *", "look")
+            self.cli("tasks", "run", f"once-{group}")
+        sent = "SELECT m.id FROM messages m JOIN outbox o ON o.message_id = m.id WHERE m.text = ? AND m.dir = 1 AND o.state = 2"
+        ended = "SELECT r.id FROM task_runs r JOIN tasks t ON t.id = r.task_id WHERE t.name = ? AND r.state = 3"
+        for group in MANNED:
+            self.said[group] = self.until(lambda g=group: self.rows(sent, f"first words of {g}"), lambda: "message")[0]["id"]
+            self.runs[group] = self.until(lambda g=group: self.rows(ended, f"once-{g}"), lambda: "end of a run")[0]["id"]
+        letters()
+        return self
+
+    def _lose_letters(self):
+        """The platform refuses what is said in the project's chat; gives a function that waits for all of it to be given up."""
+        fake, (platform, chat), mark = self.fake("telegram"), CHATS["project"], self.mark()
+        guest = self.people["project", "guest"] = Person(self, "project", "guest", platform, self.nobody[platform].id)
+        self.cli("people", "role", guest.name, "guest", "project")
+        fake.call("fault", method="sendMessage", chat=chat, do="error", error=400, count=0,
+                  description="Bad Request: message text is not to my taste")
+        for _ in range(6):
+            guest.says("/version")
+        dead = "SELECT id FROM outbox WHERE state = 3 AND message_id > ?"
+
+        def wait():
+            self.until(lambda: len(self.rows(dead, mark[0])) == 6, lambda: "dead letters", 60)
+            fake.call("clear")
+            self.letters = [r["id"] for r in self.rows(dead, mark[0])]
+        return wait
+
+    def newcomer(self):
+        return self.newcomers.pop()
+
+    def asked(self):
+        """(number of an approval, who asks)"""
+        return self.asking.pop()
+
+    def dead_letter(self):
+        return self.letters.pop()
+
+    def first_run(self, group):
+        return self.runs[group]
+
+    def own_task(self, person):
+        """A task that this person had the agent make."""
+        free = self.tasks.setdefault(person.name, [])
+        if not free:
+            names = [f"own-{person.group}-{person.role}-{i}" for i in range(14)]
+            made = self.calls(person, [("schedule_create", {"name": n, "prompt": "look", "schedule": "cron 0 8 1 1 *"})
+                                       for n in names])
+            assert not [words for error, words in made if error], made
+            free += names
+        return free.pop()
+
+    def talk(self, group):
+        """The agent has a conversation there, and nothing to do."""
+        mark = self.mark()
+        self.who(group, "guest").says("hello", mention=True)
+        self.answer(group, mark, "echo:[^!]*hello")
+        self.idle(group)
+
+    def idle(self, group):
+        going = ("SELECT count(*) AS n FROM turns t JOIN groups g ON g.id = t.group_id WHERE g.name = ? AND t.ended_ms IS NULL")
+        self.until(lambda: not self.rows(going, group)[0]["n"], lambda: f"end of the turn in {group}")
 
     def person(self, group, role):
         platform, chat = CHATS[group]
@@ -135,23 +226,24 @@ class Household:
         return (self.rows("SELECT coalesce(max(id), 0) AS n FROM messages")[0]["n"],
                 self.rows("SELECT coalesce(max(id), 0) AS n FROM acts")[0]["n"])
 
-    def answers(self, group, mark):
-        """The texts that we have put into a group's chat since then."""
+    def answers(self, group, mark, notice=0):
+        """The texts that we have put into a group's chat since then; notice 1: what is ours, and not the agent's."""
         platform, chat = CHATS[group]
         return [r["text"] for r in self.rows(
             "SELECT m.text FROM messages m JOIN chats c ON c.id = m.chat_id WHERE m.dir = 1"
-            " AND c.channel = ? AND c.platform_id = ? AND m.id > ? ORDER BY m.id", platform, chat, mark[0])]
+            " AND c.channel = ? AND c.platform_id = ? AND m.id > ? AND m.notice >= ? ORDER BY m.id",
+            platform, chat, mark[0], notice)]
 
-    def answer(self, group, mark, regex, timeout=20):
+    def answer(self, group, mark, regex, timeout=20, notice=0):
         """The first of them that matches."""
         want = re.compile(regex, re.M)
-        found = self.until(lambda: [a for a in self.answers(group, mark) if want.search(a)],
+        found = self.until(lambda: [a for a in self.answers(group, mark, notice) if want.search(a)],
                            lambda: f"/{regex}/ in {group}; there is {self.answers(group, mark)}", timeout)
         return found[0]
 
-    def acts(self, mark):
-        """The record since then."""
-        return self.rows("SELECT * FROM acts WHERE id > ? ORDER BY id", mark[1])
+    def acts(self, mark, via="chat"):
+        """The record since then, of what was said in chats."""
+        return self.rows("SELECT * FROM acts WHERE id > ? AND via = ? ORDER BY id", mark[1], via)
 
     def taken_in(self, group):
         """All that was said so far has reached the server: platforms may hand it over in another order."""
@@ -165,11 +257,28 @@ class Household:
             self.server.bus.pause(0.02)
         return found
 
-    def command(self, person, line, regex):
+    def shown(self, group, since, answers):
+        """The platform itself shows all of these in the group's chat; since: the number of the newest message before."""
+        platform, chat = CHATS[group]
+        fake = self.fake(platform)
+        missing = {a: squeezed(a)[:80] for a in answers}
+
+        def all_there():
+            there = squeezed("\n".join(m["plain"] for m in fake.messages(chat=chat, **platforms.FROM_BOT) if m["n"] > since))
+            for a in [a for a, words in missing.items() if words in there]:
+                del missing[a]
+            return not missing
+        self.until(all_there, lambda: f"{list(missing)} in {platform}:{chat}", 60)
+
+    def newest(self, group):
+        platform, chat = CHATS[group]
+        return platforms.newest(self.fake(platform), chat)
+
+    def command(self, person, line, regex, group=None):
         """Says a command, and gives (allowed, words): as it is on record, and as the chat is told."""
         mark = self.mark()
-        person.says(line)
-        words = self.answer(person.group, mark, regex)
+        person.says(line, group)
+        words = self.answer(group or person.group, mark, regex, notice=1)
         acts = self.acts(mark)
         assert len(acts) == 1, f"{line}: on record are {[a['act'] for a in acts]}; told was {words!r}"
         return bool(acts[0]["allowed"]), words

@@ -1,127 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who may do what, in full: every command and every tool, for every role, in main and in groups on three platforms. The table is the server's own (`chela help --json`); a command or a tool that has no line below fails the test.
+"""Who may do what, in full: every command and every tool, for every role, in main and in groups on three platforms, and for those whose
+role is in another group. The table is the server's own (`chela help --json`); a command or a tool that has no case (household_cases.py)
+fails the test. What was allowed has its effect, and what was refused has none.
 """
 import json
 import re
 
 import household
+import household_cases as cases
 import pytest
 from household import CHATS, MANNED, ROLES
 
 RANK = {role: i for i, role in enumerate(ROLES)}
-
-# Words behind each command that do no harm ({own}: the group that it is said in, {chat}: its chat), and what the answer of
-# somebody who may looks like. Where a command needs a thing that is not there, what it says of that is its answer.
-GONE = r"there is no|is no "
-WORDS = {
-    "help": ("", r"/version"),
-    "status": ("", r"\w"),
-    "chats": ("", r"slack:C00GENERAL"),
-    "groups list": ("", r"family: whatsapp:"),
-    "groups add": ("attic", r"attic"),
-    "groups show": ("", r"trigger"),
-    "groups set": ("{own} drafts on", r"drafts"),
-    "groups unlink": ("telegram:-1", r"belongs to no group"),
-    "groups remove": ("nowhere", GONE),
-    "groups export": ("nowhere", GONE),
-    "new": ("", r"\w"),
-    "compact": ("", r"\w"),
-    "model": ("", r"\w"),
-    "tasks list": ("", r"\w"),
-    "tasks show": ("yearly-{own}", r"prompt:\n  look"),
-    "tasks runs": ("yearly-{own}", r"Nothing has run yet"),
-    "tasks output": ("999", r"no run 999"),
-    "tasks add": ('{own} made-{role} "cron 0 8 1 1 *" look around', r"Made: #\d+ made-"),
-    "tasks set": ("999 prompt x", GONE),
-    "tasks pause": ("999", GONE),
-    "tasks resume": ("999", GONE),
-    "tasks cancel": ("999", GONE),
-    "tasks run": ("999", GONE),
-    "run": ("999", GONE),
-    "pause": ("999", GONE),
-    "resume": ("999", GONE),
-    "people list": ("", r"Guest"),
-    "people strangers": ("", r"\w"),
-    "people show": ("999", GONE),
-    "people role": ("999 guest", GONE),
-    "people join": ("999 slack:U1", GONE),
-    "people forget": ("999", GONE),
-    "people why": ("{chat} 999", GONE),
-    "approvals list": ("", r"\w"),
-    "approve": ("999", GONE),
-    "deny": ("999", GONE),
-    "grants list": ("", r"grant|may send_message"),
-    "grants add": ("flat send_message project", r"flat may send"),
-    "grants remove": ("project send_message flat", r"no such grant"),
-    "usage": ("", r"\w"),
-    "channels": ("", r"slack"),
-    "outbox list": ("", r"\w"),
-    "outbox all": ("", r"\w"),
-    "outbox retry": ("999", r"\w"),
-    "outbox drop": ("999", r"\w"),
-    "policy": ("", r"sandbox"),
-    "skills list": ("", r"welcome"),
-    "skills show": ("welcome", r"welcome"),
-    "skills enable": ("welcome flat", r"welcome"),
-    "skills disable": ("welcome project", r"welcome"),
-    "stop": ("", r"\w"),
-    "logs": ("", r"comp="),
-    "acts": ("", r"\w"),
-    "version": ("", r"chela \d"),
-    "reload": ("", r"\w"),
-    "restart": ("", None),  # it has a test of its own, the last one
-}
-# The same for each tool: arguments, and what is answered.
-ARGS = {
-    "send_message": ({"text": "on the way"}, r"^Queued as message \d+ of this chat"),
-    "send_file": ({"path": "none"}, r"there is no file /workspace/none"),
-    "react": ({"emoji": "👍", "message_id": 999999}, r"no message 999999|has no reactions"),
-    "edit_message": ({"message_id": 999999, "text": "x"}, r"no message 999999"),
-    "ask_user": ({"question": "?", "options": ["a", "a"]}, r"options 1 and 2 are the same"),
-    "search_history": ({"query": "nothing-of-the-kind"}, r"^Nothing found"),
-    "schedule_create": ({"prompt": "look", "schedule": "at 2001-01-01 10:00"}, r"is over: it is"),
-    "schedule_update": ({"task": "999", "prompt": "x"}, GONE),
-    "schedule_pause": ({"task": "999"}, GONE),
-    "schedule_resume": ({"task": "999"}, GONE),
-    "schedule_cancel": ({"task": "999"}, GONE),
-    "schedule_run": ({"task": "999"}, GONE),
-    "list_tasks": ({}, r"yearly-"),
-    "task_runs": ({}, r"Nothing has run yet"),
-    "list_groups": ({}, r"main \(main\): slack:"),
-    "register_group": ({"name": "cellar"}, r"group cellar"),
-    "group_settings": ({}, r"trigger: "),
-    "status": ({}, r"\w"),
-    "chats": ({}, r"slack:C00GENERAL"),
-    "groups_list": ({}, r"family: whatsapp:"),
-    "groups_show": ({"words": "family"}, r"trigger"),
-    "tasks_list": ({}, r"yearly-"),
-    "tasks_show": ({"words": "yearly-main"}, r"prompt:\n  look"),
-    "tasks_runs": ({}, r"Nothing has run yet"),
-    "tasks_output": ({"words": "999"}, r"no run 999"),
-    "people_list": ({}, r"Guest"),
-    "people_strangers": ({}, r"\w"),
-    "people_show": ({"words": "999"}, GONE),
-    "people_why": ({"words": "slack:C00GENERAL 999"}, GONE),
-    "approvals_list": ({}, r"\w"),
-    "grants_list": ({}, r"grant|may send_message"),
-    "usage": ({}, r"\w"),
-    "channels": ({}, r"slack"),
-    "outbox_list": ({}, r"\w"),
-    "outbox_all": ({}, r"\w"),
-    "policy": ({}, r"sandbox"),
-    "skills_list": ({}, r"welcome"),
-    "skills_show": ({"words": "welcome"}, r"welcome"),
-    "logs": ({}, r"comp="),
-    "acts": ({}, r"\w"),
-    "version": ({}, r"chela \d"),
-}
+# somebody who has a role in one group speaks in another one of that platform
+ELSEWHERE = (("work", "main"), ("main", "work"), ("family", "flat"), ("club", "project"))
 
 
 @pytest.fixture(scope="module")
 def house(sandboxes, tmp_path_factory):
     h = household.Household(tmp_path_factory.mktemp("household"))
     try:
-        yield h.open()
+        yield h.open().stock()
     finally:
         h.close()
 
@@ -131,75 +30,63 @@ def table(house):
     return json.loads(house.cli("help", "--json"))
 
 
-def line(form, group, role):
-    words = WORDS[form["name"]][0].format(own=group, chat=":".join(CHATS[group]), role=role)
-    return f"/{form['name']} {words}".rstrip()
+def where(group):
+    return "main" if group == "main" else "group"
 
 
-# --- the tables are whole
+def tries(table, group):
+    """(form, case, least role; None: nobody may, there) of all that can be said in a chat."""
+    for form in table["commands"]:
+        for case in cases.COMMANDS.get(form["name"], []):
+            here = where(group) in form["where"]
+            yield form, case, max(form["least"], case.least or "guest", key=RANK.get) if here else None
+
+
+def head(group, name):
+    """Slack keeps lines that begin with a slash to itself; there the program's name does it."""
+    return f"chela {name}" if CHATS[group][0] == "slack" else f"/{name}"
+
+
+@pytest.fixture(scope="module")
+def targets(house):
+    """What those who may not try it on; it stays as it is, whoever tries."""
+    kept = {}
+
+    def target(case, name, group):
+        if case.once or (name, id(case), group) not in kept:
+            f = kept[name, id(case), group] = case.prepare(house, group)
+            not_yet(house, case, f, name)
+        return {**kept[name, id(case), group], "log": house.server.bus.mark()}
+    return target
+
+
+def not_yet(house, case, f, what):
+    """What is tried is not so already; what was made for it may take a moment to be in the store."""
+    house.until(lambda: not case.done or not case.done(house, f), lambda: f"thing for {what}: it is so before")
+
 
 def test_every_command_and_tool_is_tried(table):
     chats = {f["name"] for f in table["commands"] if {"main", "group"} & set(f["where"])}
-    assert chats == set(WORDS), f"missing {chats - set(WORDS)}, gone {set(WORDS) - chats}"
-    tools = {t["name"] for t in table["tools"]}
-    assert tools == set(ARGS), f"missing {tools - set(ARGS)}, gone {set(ARGS) - tools}"
+    assert chats == set(cases.COMMANDS)
+    assert {t["name"] for t in table["tools"]} == set(cases.TOOLS)
 
 
-# --- commands
+def test_every_name_of_another_group_is_tried(table):
+    of_groups = {f["name"] for f in table["commands"] if "group" in f["where"]
+                 and {"GROUP", "NAME", "TASK", "RUN", "PERSON"} & set(re.findall(r"[A-Z]+", f["args"]))}
+    assert of_groups == set(cases.OTHERS)
+    everywhere = {t["name"] for t in table["tools"] if not t["main_only"]}
+    assert everywhere == set(cases.OTHERS_TOOLS) | cases.ABOUT_HERE
 
-@pytest.mark.parametrize("group", MANNED)
-@pytest.mark.parametrize("role", ROLES[1:])
-def test_commands_of_who_may(house, table, group, role):
-    person = house.who(group, role)
-    place = "main" if group == "main" else "group"
-    for form in table["commands"]:
-        name = form["name"]
-        if place in form["where"] and RANK[role] >= RANK[form["least"]] and WORDS[name][1]:
-            said = line(form, group, role)
-            allowed, words = house.command(person, said, WORDS[name][1])
-            assert allowed, f"{said}: {role} in {group} was told {words!r}"
 
+# --- on the platforms themselves. First, for later much waits there: to a Telegram group go 20 messages a minute
 
 @pytest.mark.parametrize("group", MANNED)
-@pytest.mark.parametrize("role", ROLES[1:])
-def test_commands_of_who_may_not(house, table, group, role):
-    """Nothing of it is done: on record as refused, or in a group (where it is no command at all) not on record."""
-    person = house.who(group, role)
-    place = "main" if group == "main" else "group"
-    forms = [f for f in table["commands"]
-             if place not in f["where"] or RANK[role] < RANK[f["least"]]]
-    mark = house.mark()
-    for form in forms:
-        if form["name"] in WORDS:
-            person.says(line(form, group, role), group)
-        else:
-            person.says(f"/{form['name']}", group)
-    house.taken_in(group)
-    person.says("/version", group)
-    house.answer(group, mark, r"chela \d")
-    acts = house.acts(mark)
-    assert acts[-1]["act"] == "version" and acts[-1]["allowed"], dict(acts[-1])
-    assert not [a["act"] for a in acts[:-1] if a["allowed"]]
-    tried = {a["act"].split(" ")[0] for a in acts[:-1]}
-    for form in forms:
-        if place in form["where"]:
-            assert form["name"].split(" ")[0] in tried, f"{form['name']} is not on record"
-    if acts[:-1]:  # past a few in a minute nothing is said
-        house.answer(group, (0, 0), "needs|is for")
-
-
-@pytest.mark.parametrize("group", MANNED)
-def test_strangers_are_not_answered(house, table, group):
-    nobody = house.who(group, "stranger")
-    mark = house.mark()
-    for form in table["commands"]:
-        if form["name"] in WORDS:
-            nobody.says(line(form, group, "stranger") + " by-a-stranger", group)
-    house.taken_in(group)
-    house.who(group, "guest").says("/version", group)
-    house.answer(group, mark, r"chela \d")
-    assert not [a for a in house.answers(group, mark) if "by-a-stranger" in a]
-    assert [a["act"] for a in house.acts(mark)] == ["version"]
+def test_answers_are_in_the_platforms_chat(house, group):
+    person, since, told = house.who(group, "member"), house.newest(group), []
+    for name, answer in (("help", "version"), ("status", "."), ("tasks list", "yearly-"), ("version", r"chela \d")):
+        told.append(house.command(person, head(group, name), answer)[1])
+    house.shown(group, since, told)
 
 
 # --- tools
@@ -213,16 +100,254 @@ def verdict(tool, role, group):
 @pytest.mark.parametrize("group", MANNED)
 @pytest.mark.parametrize("role", ROLES[1:])
 def test_tools_on_behalf_of_each_role(house, table, group, role):
-    tools = table["tools"]
-    said = house.calls(house.who(group, role), [(t["name"], ARGS[t["name"]][0]) for t in tools])
-    for tool, (error, words) in zip(tools, said):
+    person = house.who(group, role)
+    n = next(cases.NUMBERS)
+    f = {"n": n, "own": group, "chat": ":".join(CHATS[group]), "someone": house.who(group, "guest").name,
+         "said": house.said[group], "run": house.runs[group]}
+    first = []
+    for verb in cases.STEERED:  # a guest's agent is refused; there they are the operator's
+        if role == "guest":
+            house.cli("tasks", "add", group, f"{verb}-{n}", cases.YEARLY, "look")
+        else:
+            first.append(("schedule_create", {"name": f"{verb}-{n}", "prompt": "look", "schedule": cases.YEARLY}))
+    if role == "guest":
+        house.cli("tasks", "pause", f"resume-{n}")
+    else:
+        first.append(("schedule_pause", {"task": f"resume-{n}"}))
+    (house.server.home / "groups" / group / "crab.txt").write_text(f"ten legs {n}")
+    calls = [(t["name"], cases.filled(cases.TOOLS[t["name"]][0], f)) for t in table["tools"]]
+    since = house.newest(group)
+    said = house.calls(person, first + calls)[len(first):]
+    for tool, (error, words) in zip(table["tools"], said):
         want = verdict(tool, role, group)
         what = f"{tool['name']} for {role} in {group}: {words!r}"
-        assert re.search(want or ARGS[tool["name"]][1], words, re.M), what
+        assert re.search(want or cases.TOOLS[tool["name"]][1], words, re.M), what
         if want:
             assert error, what
         else:
             assert "needs the role" not in words and "Unknown tool" not in words, what
+        if tool["name"] in cases.CHANGES:
+            rows = cases.CHANGES[tool["name"]].format(n=n)
+            if want:
+                assert not house.rows(rows), what
+            else:
+                house.until(lambda q=rows: house.rows(q), lambda s=what: f"effect of {s}")
+    if role != "guest":
+        return  # the platforms were looked at
+    house.shown(group, since, [f"on the way {n}"])
+    fake, (_, chat) = house.fake(CHATS[group][0]), CHATS[group]
+    sent = fake.wait(chat=chat, since=since, file="crab.txt", timeout=30, **household.platforms.FROM_BOT)[0]
+    assert fake.file(sent["files"][0]["id"]) == f"ten legs {n}".encode()
+    fake.wait(chat=chat, plain=f"other words {n}", timeout=30, **household.platforms.FROM_BOT)
+
+
+# --- commands
+
+@pytest.mark.parametrize("group", MANNED)
+@pytest.mark.parametrize("role", ROLES[1:])
+def test_commands_of_who_may(house, table, group, role):
+    """It is on record, told in the chat, and has happened."""
+    person = house.who(group, role)
+    for form, case, least in tries(table, group):
+        if not least or RANK[role] < RANK[least]:
+            continue
+        f = case.prepare(house, group, person)
+        line = case.line(head(group, form["name"]), f)
+        not_yet(house, case, f, line)
+        allowed, words = house.command(person, line, case.answer)
+        assert allowed, f"{line}: {role} in {group} was told {words!r}"
+        if case.done:
+            house.until(lambda c=case, f=f: c.done(house, f), lambda s=f"{line}: {words!r}": f"effect of {s}")
+        if case.undo:
+            case.undo(house, f)
+        if group != "main":
+            assert not names_of_others(words, group), f"{line}: {words!r}"
+
+
+def names_of_others(words, group):
+    """What a group's own answers must not hold."""
+    found = []
+    for other, (_, chat) in CHATS.items():
+        if other != group:
+            found += [n for n in (f"yearly-{other}", f"once-{other}", f"{other.title()} Guest", chat) if n in words]
+    return found
+
+
+@pytest.mark.parametrize("group", MANNED)
+@pytest.mark.parametrize("role", ROLES[1:])
+def test_commands_of_who_may_not(house, table, group, role, targets):
+    """Nothing of it is done: on record as refused, or in a group (where it is no command at all) not on record."""
+    person, refused = house.who(group, role), []
+    for form, case, least in tries(table, group):
+        if not least or (RANK[role] < RANK[least] and not case.least):
+            refused.append((form, case, targets(case, form["name"], group if least else "main")))
+    mark = house.mark()
+    for form, case, f in refused:
+        person.says(case.line(f"/{form['name']}", f), group)
+    for form in table["commands"]:
+        if form["name"] not in cases.COMMANDS:
+            person.says(f"/{form['name']}", group)
+    if role != "owner" or group != "main":
+        person.says("/restart", group)
+    house.taken_in(group)
+    person.says("/version", group)
+    house.answer(group, mark, r"chela \d")
+    acts = house.acts(mark)
+    assert acts[-1]["act"] == "version" and acts[-1]["allowed"], dict(acts[-1])
+    assert not [a["act"] for a in acts[:-1] if a["allowed"]]
+    tried = [a["act"] for a in acts[:-1]]
+    for form, case, f in refused:
+        if where(group) in form["where"]:
+            assert any(t.startswith(form["name"]) for t in tried), f"{form['name']} is not on record"
+        assert not case.done or not case.done(house, f), f"{case.line(form['name'], f)}: {role} in {group} has done it"
+    if acts[:-1]:  # past a few in a minute nothing is said
+        house.answer(group, (0, 0), "needs|is for")
+
+
+@pytest.mark.parametrize("group", MANNED)
+def test_strangers_are_not_answered(house, table, group, targets):
+    heard_not(house, table, group, house.who(group, "stranger"), house.who(group, "guest"), targets)
+
+
+@pytest.mark.parametrize("at_home, group", ELSEWHERE)
+def test_a_role_in_another_group_is_none_here(house, table, at_home, group, targets):
+    """Not even its owner is heard."""
+    if group == "flat":
+        platform, ident = house.newcomer().split(":", 1)
+        house.cli("people", "role", f"{platform}:{ident}", "guest", group)
+        house.people[group, "guest"] = household.Person(house, group, "guest", platform, ident)
+    heard_not(house, table, group, house.who(at_home, "owner"), house.who(group, "guest"), targets)
+
+
+def heard_not(house, table, group, nobody, somebody, targets):
+    mark, said = house.mark(), []
+    for form, case, least in tries(table, group):
+        if not case.once:
+            f = targets(case, form["name"], group if least and group in MANNED else "main")
+            said.append((form, case, f))
+    mark = house.mark()
+    for form, case, f in said:
+        nobody.says(case.line(f"/{form['name']}", f), group)
+    nobody.says("/restart", group)
+    house.taken_in(group)
+    somebody.says("/version", group)
+    answer = house.answer(group, mark, r"chela \d")
+    notice = "I do not know you yet"  # at most: where strangers are asked for
+    assert [a for a in house.answers(group, mark) if a != answer and not a.startswith(notice)] == []
+    assert [a["act"] for a in house.acts(mark)] == ["version"]
+    for form, case, f in said:
+        assert not case.done or not case.done(house, f), case.line(form["name"], f)
+
+
+# --- another group's things, by those who may in their own
+
+def state(house, group):
+    """All of a group that somebody else could change."""
+    return [[tuple(r) for r in house.rows(sql, group)] for sql in (
+        "SELECT t.id, t.prompt, t.state, t.updated_ms FROM tasks t JOIN groups g ON g.id = t.group_id WHERE g.name = ?",
+        "SELECT r.id FROM task_runs r JOIN groups g ON g.id = r.group_id WHERE g.name = ?",
+        "SELECT m.id, m.text FROM messages m JOIN groups g ON g.id = m.group_id WHERE g.name = ?",
+        "SELECT s.session_id FROM sessions s JOIN groups g ON g.id = s.group_id WHERE g.name = ?",
+        "SELECT r.person_id, r.role FROM roles r JOIN groups g ON g.id = r.group_id WHERE g.name = ?",
+        "SELECT settings, paused, removed_ms FROM groups WHERE name = ?")]
+
+
+def things_of(house, other):
+    number = house.rows("SELECT id FROM tasks WHERE name = ?", f"yearly-{other}")[0]["id"]
+    return {"other": other, "own": other, "number": number, "run": house.runs[other], "said": house.said[other],
+            "nobody": house.nobody["telegram"].name}
+
+
+def neighbour(group):
+    return MANNED[(MANNED.index(group) + 1) % len(MANNED)]
+
+
+@pytest.mark.parametrize("group", MANNED[1:])
+@pytest.mark.parametrize("role", ("member", "owner"))
+def test_commands_about_another_group(house, table, group, role):
+    person, other = house.who(group, role), neighbour(group)
+    things, before = things_of(house, other), state(house, other)
+    for form in table["commands"]:
+        if "group" in form["where"] and form["name"] in cases.OTHERS and RANK[role] >= RANK[form["least"]]:
+            line = f"{head(group, form['name'])} {cases.OTHERS[form['name']].format(**things)}"
+            _, words = house.command(person, line, SAID)
+            assert re.search(cases.NOT_YOURS, words), f"{line}: {role} of {group} was told {words!r}"
+    assert state(house, other) == before
+
+
+SAID = r"\w"
+
+
+def test_members_of_main_have_no_tasks_of_others(house, table):
+    """Main's admins reach the tasks of all groups; its members only those of main."""
+    person, things, before = house.who("main", "member"), things_of(house, "family"), state(house, "family")
+    for form in table["commands"]:
+        words = {"run": "{number}", "pause": "family", "resume": "{number}"}.get(form["name"], cases.OTHERS.get(form["name"], ""))
+        if form["name"].split()[0] in ("tasks", "run", "pause", "resume") and words and RANK[form["least"]] <= RANK["member"]:
+            line = f"{head('main', form['name'])} {words.format(**things)}"
+            _, told = house.command(person, line, SAID)
+            assert re.search(cases.NOT_YOURS, told), f"{line}: {told!r}"
+    assert state(house, "family") == before
+
+
+@pytest.mark.parametrize("group", MANNED)
+def test_members_steer_their_own_tasks(house, group):
+    """Not those of others, even in their group."""
+    person = house.who(group, "member")
+    for verb in ("pause", "resume", "cancel", "run"):
+        _, words = house.command(person, f"{head(group, 'tasks ' + verb)} yearly-{group}", SAID)
+        assert "others need the role admin" in words, words
+    rows = house.rows("SELECT state FROM tasks WHERE name = ?", f"yearly-{group}")
+    assert [r["state"] for r in rows] == [0] and "Nothing has run yet" in house.cli("tasks", "runs", f"yearly-{group}")
+
+
+# --- stop
+
+@pytest.mark.parametrize("group", MANNED)
+def test_stop_by_each_role(house, group):
+    """A guest's word leaves the turn alone; each other's ends it."""
+    gate = house.server.home / "groups" / group / "gate"
+    for role in ROLES[1:]:
+        mark = house.mark()
+        house.who(group, "guest").says("now:\n!bash until [ -e gate ]; do sleep 0.05; done; echo opened", mention=True)
+        running = "SELECT t.id FROM turns t JOIN groups g ON g.id = t.group_id WHERE g.name = ? AND t.ended_ms IS NULL"
+        turn = house.until(lambda: house.rows(running, group), lambda: f"turn in {group}")[0]["id"]
+        mark = house.mark()
+        house.who(group, role).says(head(group, "stop"))
+        if role == "guest":
+            house.until(lambda m=mark: house.acts(m), lambda: "record of it")
+            assert not house.acts(mark)[0]["allowed"]
+            assert [r["id"] for r in house.rows(running, group)] == [turn]
+            gate.write_text("open")
+            house.answer(group, mark, "opened")
+            gate.unlink()
+        else:
+            house.answer(group, mark, "told to stop")
+            house.answer(group, mark, "^Stopped")
+            assert not [a for a in house.answers(group, mark) if "opened" in a]
+        house.idle(group)
+    # what was stopped stays in the conversation, and this model does it with what is said next
+    gate.write_text("open")
+    mark = house.mark()
+    house.who(group, "guest").says("hello", mention=True)
+    house.answer(group, mark, "opened|hello")
+    house.idle(group)
+    gate.unlink()
+
+
+# --- tools about another group
+
+@pytest.mark.parametrize("group", MANNED[1:])
+def test_tools_about_another_group(house, group):
+    """On behalf of the owner of one; also the right to give settings or tasks ends there."""
+    other = neighbour(group)
+    things, before = things_of(house, other), state(house, other)
+    calls = [(name, cases.filled(args, things)) for name, args in cases.OTHERS_TOOLS.items()]
+    for (name, args), (error, words) in zip(calls, house.calls(house.who(group, "owner"), calls)):
+        what = f"{name} {args} in {group}: {words!r}"
+        assert error or words == "Nothing found.", what
+        assert not names_of_others(words.replace(str(args.get("task")), ""), group), what
+    assert state(house, other) == before
 
 
 def test_no_tool_acts_for_a_stranger(house):
@@ -237,9 +362,11 @@ def test_no_tool_acts_for_a_stranger(house):
 # --- the last: the server starts anew
 
 def test_restart(house):
+    """By none of the tries before; by the owner's word."""
+    assert len(house.server.log_lines('comp=serve msg="ready"')) == 1
     mark, seen = house.mark(), house.server.bus.mark()
-    house.who("main", "owner").says("/restart")
+    house.who("main", "owner").says("chela restart")
     house.server.wait_log('comp=serve msg="ready"', 60, seen)
     assert [(a["act"], a["allowed"]) for a in house.acts(mark)] == [("restart", 1)]
-    _, words = house.command(house.who("main", "guest"), "/version", r"chela \d")
+    _, words = house.command(house.who("main", "guest"), "chela version", r"chela \d")
     assert words
