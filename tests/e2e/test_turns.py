@@ -119,10 +119,10 @@ def test_stop_before_the_sandbox_is_there(server):
 
 
 def test_turn_timeout_is_told(make_server):
-    server = make_server({"sandbox": {"turn_timeout": "2s"}})
+    server = make_server({"sandbox": {"turn_timeout": "6s"}})
     chat = server.console()
     uid = chat.say("!slow 100 600")
-    assert "took longer than 2 s" in chat.failure(uid, 40)
+    assert "took longer than 6 s" in chat.failure(uid, 40)
     assert "echo: next" in chat.ask("next")
 
 
