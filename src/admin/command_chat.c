@@ -141,16 +141,19 @@ static const char *find_line(const char *text, char name[NAME_LEN], bool *marked
 	return read_head(line, name, &slash, &rest) ? line : *marked ? line : NULL;
 }
 
-/* "chela help me cook" is talk: where people talk, only what is a command to the letter is one without a slash. */
+/* "chela help me cook" is talk: where people talk, only what has the words of a command is one without a slash. */
 static bool is_whole(const char *line, unsigned where)
 {
 	_cleanup_(words_free) struct words w = {.n = 0};
 	const struct command_form *f;
-	int used = 0;
+	int used = 0, n;
 
 	split(&w, line);
 	f = command_find(w.n, w.list, &used);
-	return f && (f->where & where) && (w.n == used || (strchr(f->name, ' ') && used == 2));
+	n = w.n - used;
+	if (!f || !(f->where & where) || n < f->min || (n > f->max && !f->rest))
+		return false;
+	return !n || !streq(f->name, "help") || command_word_known(w.list[used], where);
 }
 
 static bool is_command(void *ctx, const char *text, bool in_main)

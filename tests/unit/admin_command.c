@@ -275,7 +275,7 @@ static void what_is_a_command(void **state)
 		{"/chela xyzzyxyzzy", true, false},
 		{"chela xyzzyxyzzy", false, false},
 		{"chela help me cook", true, false}, /* where people talk it is talk */
-		{"chela tasks show briefing", true, true},
+		{"chela model claude-x", true, true},
 		{"chela", false, false},
 		{"Chela status", false, false},
 		{"chela, status", false, false},
