@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The schema as a table of steps. `user_version` counts the steps done; each step runs in one
+ * The schema as a table of steps. `user_version` counts the steps done; those that are missing run in one
  * transaction, after a copy of the file was made. A step that has been released is never edited: a change is a new step.
  */
 #include "store/copy.h"
 #include "store/impl.h"
 #include <string.h>
 #include <sys/stat.h>
+#include "base/buf.h"
 #include "base/log.h"
 
 static const char *const steps[] = {
@@ -210,6 +211,42 @@ static const char *const steps[] = {
 	" id INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, who TEXT NOT NULL,"
 	" sender_id INTEGER, group_id INTEGER NOT NULL, via TEXT NOT NULL, act TEXT NOT NULL,"
 	" allowed INTEGER NOT NULL) STRICT;",
+	/* 4: that a linked chat lets its one person in is a fact of its own, which can be taken back */
+	/* Who linked a chat of somebody unknown: whoever writes there first, alone with the assistant, becomes a member; '' = nobody does */
+	"ALTER TABLE group_chats ADD COLUMN invited TEXT NOT NULL DEFAULT '';"
+	/* Until now the person of a linked direct chat counted as a member: now has the role. Not who had one that was taken away. */
+	"CREATE TABLE step4 AS SELECT DISTINCT m.sender_id AS sid, gc.group_id AS gid FROM group_chats gc"
+	" JOIN chats c ON c.id = gc.chat_id AND c.direct = 1 AND c.channel <> 'console'"
+	" JOIN messages m ON m.chat_id = c.id AND m.dir = 0 AND m.sender_id IS NOT NULL;"
+	"INSERT INTO roles(person_id, group_id, role, given_by, given_ms)"
+	" SELECT DISTINCT s.person_id, gid, 2, 'the upgrade', unixepoch() * 1000 FROM step4"
+	" JOIN senders s ON s.id = sid WHERE EXISTS (SELECT 1 FROM roles r"
+	"  WHERE r.person_id = s.person_id) AND NOT EXISTS (SELECT 1 FROM roles r"
+	"  WHERE r.person_id = s.person_id AND r.group_id IN (0, gid));"
+	/* Two ids of one account are one person: the first row stands for both. */
+	"DELETE FROM step4 WHERE sid IN (SELECT id FROM senders WHERE person_id IS NOT NULL);"
+	"UPDATE step4 SET sid = coalesce((SELECT min(t.id) FROM senders s JOIN senders t"
+	"  ON t.channel = s.channel AND t.id < s.id AND (t.platform_id = s.alt"
+	"  OR (t.alt <> '' AND t.alt = s.platform_id)) WHERE s.id = sid), sid);"
+	"CREATE TABLE step4_people AS SELECT sid, (SELECT coalesce(max(id), 0) FROM people)"
+	" + row_number() OVER (ORDER BY sid) AS pid FROM (SELECT DISTINCT sid FROM step4);"
+	"INSERT INTO people(id, name, created_ms) SELECT pid, iif(s.name = '', s.platform_id, s.name),"
+	" unixepoch() * 1000 FROM step4_people JOIN senders s ON s.id = sid;"
+	"UPDATE senders SET person_id = (SELECT pid FROM step4_people WHERE sid = senders.id)"
+	" WHERE id IN (SELECT sid FROM step4_people);"
+	"UPDATE senders SET person_id = t.pid FROM (SELECT f.channel, f.platform_id, f.alt, pid"
+	"  FROM step4_people JOIN senders f ON f.id = sid) t"
+	" WHERE senders.person_id IS NULL AND senders.channel = t.channel"
+	" AND (t.platform_id = senders.alt OR (t.alt <> '' AND t.alt = senders.platform_id));"
+	"INSERT INTO roles(person_id, group_id, role, given_by, given_ms)"
+	" SELECT DISTINCT pid, gid, 2, 'the upgrade', unixepoch() * 1000 FROM step4"
+	" JOIN step4_people USING (sid);"
+	"DROP TABLE step4; DROP TABLE step4_people;"
+	"UPDATE group_chats SET invited = 'the upgrade' WHERE chat_id IN (SELECT c.id FROM chats c"
+	" WHERE c.channel <> 'console' AND NOT EXISTS (SELECT 1 FROM messages m"
+	"  WHERE m.chat_id = c.id AND m.dir = 0 AND m.sender_id IS NOT NULL)"
+	" AND NOT EXISTS (SELECT 1 FROM senders s WHERE s.channel = c.channel"
+	"  AND c.platform_id IN (s.platform_id, s.alt) AND s.person_id IS NOT NULL));",
 };
 
 #define SCHEMA_VERSION ((int)ARRAY_LEN(steps))
@@ -263,6 +300,8 @@ static int backup(struct store *st, const char *file, int version, struct err *e
 
 int store_migrate(struct store *st, const char *file, struct err *e)
 {
+	_cleanup_(buf_free) struct buf sql = {0};
+	_cleanup_free_ char *all = NULL;
 	int v = 0;
 
 	if (user_version(st, &v, e) < 0)
@@ -274,14 +313,15 @@ int store_migrate(struct store *st, const char *file, struct err *e)
 			       file, v, SCHEMA_VERSION);
 	if (v > 0 && v < SCHEMA_VERSION && backup(st, file, v, e) < 0)
 		return -1;
-	for (; v < SCHEMA_VERSION; v++) {
-		_cleanup_free_ char *sql = xasprintf(
-			"BEGIN IMMEDIATE; %s PRAGMA user_version = %d; COMMIT;", steps[v], v + 1);
-
-		if (exec(st, sql, e) < 0) {
-			sqlite3_exec(st->db, "ROLLBACK", NULL, NULL, NULL);
-			return err_wrap(e, "migrating %s to schema %d", file, v + 1);
-		}
+	for (; v < SCHEMA_VERSION; v++)
+		buf_puts(&sql, steps[v]);
+	if (!sql.len)
+		return 0;
+	/* All or none: what cannot be upgraded stays what its own program knows. */
+	all = xasprintf("BEGIN IMMEDIATE; %s PRAGMA user_version = %d; COMMIT;", sql.p, v);
+	if (exec(st, all, e) < 0) {
+		sqlite3_exec(st->db, "ROLLBACK", NULL, NULL, NULL);
+		return err_wrap(e, "migrating %s to schema %d", file, v);
 	}
 	return 0;
 }

@@ -9,6 +9,7 @@
 #include "runtime/own_mounts.h"
 #include "store/copy.h"
 #include "store_schema2.h"
+#include "store_schema3.h"
 
 static const char people_of_2[] =
 	"PRAGMA journal_mode = WAL; BEGIN;"
@@ -42,6 +43,28 @@ static void run(const char *file, const char *sql)
 		fail_msg("%s", why);
 	assert_int_equal(sqlite3_close(db), SQLITE_OK);
 }
+
+/* Direct chats of version 3. In the group club: 10 of somebody without a row among people, known by two ids; 11 of one who has a role elsewhere; 12 of one
+ * whose role was taken away; 13 of one who is blocked; 14 in which nobody wrote; 15 whose messages are gone, of one whose role was taken away. 16 is a group. */
+static const char people_of_3[] =
+	"BEGIN; INSERT INTO groups(id, name, is_main, created_ms) VALUES (3, 'club', 0, 1);"
+	"INSERT INTO chats(id, channel, platform_id, created_ms, direct) VALUES"
+	" (10, 'whatsapp', 'lid1', 1, 1), (11, 'slack', 'D11', 1, 1), (12, 'slack', 'D12', 1, 1),"
+	" (13, 'slack', 'D13', 1, 1), (14, 'slack', 'D14', 1, 0), (15, 'telegram', '15', 1, 1),"
+	" (16, 'telegram', '-16', 1, 0);"
+	"INSERT INTO group_chats SELECT id, 3 FROM chats WHERE id >= 10;"
+	"INSERT INTO people(id, name, created_ms) VALUES (1, 'Role', 1), (2, 'Taken', 1), (3, 'Bad', 1),"
+	" (4, 'Silent', 1);"
+	"INSERT INTO senders(id, channel, platform_id, name, alt, person_id) VALUES"
+	" (9, 'whatsapp', 'phone1', 'Two', '', NULL), (10, 'whatsapp', 'lid1', 'Two', 'phone1', NULL),"
+	" (11, 'slack', 'U11', 'Role', '', 1), (12, 'slack', 'U12', 'Taken', '', 2),"
+	" (13, 'slack', 'U13', 'Bad', '', 3), (15, 'telegram', '15', 'Silent', '', 4),"
+	" (16, 'telegram', '16', 'Room', '', NULL);"
+	"INSERT INTO roles VALUES (1, 2, 1, 'ann', 1), (3, 3, -1, 'ann', 1);"
+	"INSERT INTO messages(chat_id, group_id, dir, state, platform_id, sender_id, text, sent_ms,"
+	" stored_ms) SELECT c.id, 3, 0, 3, 'm', c.id, 'hello', 1, 1 FROM chats c"
+	" WHERE c.id >= 10 AND c.id NOT IN (14, 15);"
+	"PRAGMA user_version = 3; COMMIT;";
 
 /* In place of the rig's database: one of version 2. */
 static void make_old(struct rig *r)
@@ -108,6 +131,39 @@ static void all_of_it_is_there(void **state)
 	rig_reopen(r);
 	assert_ok(store_check(r->file, &schema, &e), &e);
 	buf_free(&found);
+}
+
+/* Who counted as a member in a linked direct chat is one from now on, in the open; nobody gets back what was taken away. */
+static void who_was_linked_keeps_the_place(void **state)
+{
+#define ROLE_OF(sender)                                                                            \
+	"SELECT coalesce((SELECT role FROM roles WHERE group_id = 3 AND person_id ="               \
+	" (SELECT person_id FROM senders WHERE id = " #sender ")), 0)"
+	struct rig *r = *state;
+	struct err e = ERR_INIT;
+
+	make_old(r);
+	run(r->file, schema3);
+	run(r->file, people_of_3);
+	r->st = store_open(r->file, &r->clk, &e);
+	if (!r->st)
+		fail_msg("%s", e.msg);
+	assert_int_equal(peek(r, ROLE_OF(10)), 2);
+	assert_int_equal(peek(r, ROLE_OF(9)), 2); /* by the other id as well */
+	assert_int_equal(peek(r, "SELECT count(DISTINCT person_id) FROM senders WHERE id < 11"), 1);
+	assert_int_equal(peek(r, ROLE_OF(11)), 2);
+	assert_int_equal(peek(r, ROLE_OF(12)), 0);
+	assert_int_equal(peek(r, ROLE_OF(13)), -1);
+	assert_int_equal(peek(r, ROLE_OF(15)), 0);
+	assert_int_equal(peek(r, "SELECT count(*) FROM senders WHERE id IN (1, 16)"
+				 " AND person_id IS NOT NULL"),
+			 0);
+	/* Only where nobody has written yet does the first one become a member. */
+	assert_int_equal(peek(r, "SELECT sum(chat_id) FROM group_chats WHERE invited <> ''"), 14);
+	assert_int_equal(peek(r, "SELECT count(*) FROM roles WHERE given_by = 'the upgrade'"), 2);
+	assert_int_equal(peek(r, "SELECT count(*) FROM people"), 5);
+	assert_int_equal(peek(r, "SELECT count(*) FROM sqlite_master WHERE name LIKE 'step%'"), 0);
+	rig_reopen(r);
 }
 
 static void a_newer_one_is_refused_in_one_line(void **state)
@@ -290,6 +346,7 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(all_of_it_is_there),
+		TEST(who_was_linked_keeps_the_place),
 		TEST(a_newer_one_is_refused_in_one_line),
 		TEST(a_step_that_fails_leaves_it_as_it_was),
 		TEST(a_disk_that_fills_up_on_the_way),
