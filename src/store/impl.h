@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Shared insides of the store: the statement cache and bind/step helpers. Nothing outside src/store includes it.
+ * Shared insides of the store: the statement cache, the transaction, and the row of the history. Nothing outside src/store includes it.
  */
 #ifndef CHELA_STORE_IMPL_H
 #define CHELA_STORE_IMPL_H
-#include <sqlite3.h>
-#include "store/store.h"
+#include "store/sql.h"
 
 #define STMT_SLOTS 1024 /* power of two, well above the number of statements */
 
@@ -50,7 +49,7 @@ int store_step(struct store *st, sqlite3_stmt *s, struct err *e) must_check;
 int store_done(struct store *st, sqlite3_stmt *s, struct err *e) must_check;
 int store_fail(struct store *st, struct err *e, const char *what);
 int64_t store_now(const struct store *st);
-/* Reads the columns of MSG_COLUMNS into m. */
+/* A row of the history: its columns, read into m. */
 #define MSG_COLUMNS                                                                                \
 	"m.id, m.chat_id, m.group_id, m.turn_id, m.dir, m.state, m.tries, m.sent_ms, m.thread,"    \
 	" m.platform_id, m.text, coalesce((SELECT name FROM senders WHERE id = m.sender_id), '')," \
