@@ -99,7 +99,7 @@ static void split(struct words *w, const char *p)
 	}
 }
 
-/* The first word of what may be a command, in small letters; *rest: what follows it. slash: it was "/name", or "/name@bot". */
+/* The first word of what may be a command, in small letters (telephones begin with a capital); *rest: what follows it. slash: it was "/name", or "/name@bot". */
 static bool read_head(const char *p, char name[NAME_LEN], bool *slash, const char **rest)
 {
 	size_t n = 0;
@@ -112,7 +112,7 @@ static bool read_head(const char *p, char name[NAME_LEN], bool *slash, const cha
 	     p++) {
 		if (n == NAME_LEN - 1)
 			return false;
-		name[n++] = (char)(*slash && *p <= 'Z' && *p >= 'A' ? *p + 32 : *p);
+		name[n++] = (char)(*p <= 'Z' && *p >= 'A' ? *p + 32 : *p);
 	}
 	name[n] = '\0';
 	if (*slash && *p == '@') {
@@ -141,17 +141,54 @@ static const char *find_line(const char *text, char name[NAME_LEN], bool *marked
 	return read_head(line, name, &slash, &rest) ? line : *marked ? line : NULL;
 }
 
-/* "chela help me cook" is talk: where people talk, only what has the words of a command is one without a slash. */
-static bool is_whole(const char *line, unsigned where)
+static bool is_number(const char *word)
 {
+	return word[0] && !word[strspn(word, "0123456789")];
+}
+
+/* Whether words can be what the form's usage names: so many of them, numbers where it has numbers, and no end of a sentence. */
+static bool may_be_args(const struct command_form *f, int n, char *const *words)
+{
+	static const char *const numbers[] = {"ID", "N", "DAYS", "RUN"};
+	const char *args = f->args;
+	char want[64];
+
+	if (n > f->max && !f->rest)
+		return false;
+	for (int i = 0; i < n && i < f->max && str_next_word(&args, want, sizeof(want)); i++) {
+		const char *name = want + strspn(want, "[");
+		size_t len = strcspn(name, "]|");
+		bool other = name[len] == '|'; /* "ID|all" */
+
+		for (size_t k = 0; k < ARRAY_LEN(numbers); k++)
+			if (len == strlen(numbers[k]) && strncmp(name, numbers[k], len) == 0 &&
+			    !other && !is_number(words[i]))
+				return false;
+	}
+	return !n || f->rest || !strchr(".!?,:;", words[n - 1][strlen(words[n - 1]) - 1]);
+}
+
+/*
+ * "chela help me cook" is talk: without a slash only what has the words of a command is one. Where the main group commands, it may lack the last of them, and its
+ * second word may be mistyped: the usage is the answer, and nothing is done.
+ */
+static bool is_whole(const char *line, bool in_main)
+{
+	unsigned where = in_main ? CMD_MAIN : CMD_GROUP;
 	_cleanup_(words_free) struct words w = {.n = 0};
 	const struct command_form *f;
 	int used = 0, n;
 
-	split(&w, line);
+	split(&w, line + (*line == '/')); /* "chela /status" */
 	f = command_find(w.n, w.list, &used);
+	if (!f)
+		return in_main && w.n > 1 && command_verb_slip(w.list[0], w.list[1], where);
 	n = w.n - used;
-	if (!f || !(f->where & where) || n < f->min || (n > f->max && !f->rest))
+	if (!(f->where & where))
+		return in_main && used == 2;
+	if (in_main && used == 2)
+		return true;
+	if (!may_be_args(f, n, w.list + used) || (n < f->min && !in_main))
 		return false;
 	return !n || !streq(f->name, "help") || command_word_known(w.list[used], where);
 }
@@ -169,7 +206,7 @@ static bool is_command(void *ctx, const char *text, bool in_main)
 		return false;
 	if (marked)
 		return in_main || command_word_known(name, where) || command_word_near(name, where);
-	return command_word_known(name, where) && (in_main || is_whole(line, where));
+	return command_word_known(name, where) && is_whole(line, in_main);
 }
 
 /* --- answers ------------------------------------------------------------------------------ */

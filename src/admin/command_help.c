@@ -36,7 +36,7 @@ static bool is_of(const struct command_form *f, const char *noun)
 {
 	size_t n = strlen(noun);
 
-	return strncmp(f->name, noun, n) == 0 && (!f->name[n] || f->name[n] == ' ');
+	return strncasecmp(f->name, noun, n) == 0 && (!f->name[n] || f->name[n] == ' ');
 }
 
 static void gather(void *ctx, const struct command_form *f)

@@ -32,6 +32,8 @@ const struct command_form *command_find(int n, char *const *words, int *used);
 bool command_word_known(const char *word, unsigned where);
 /* Whether one was probably meant. */
 bool command_word_near(const char *word, unsigned where);
+/* Whether a second word is one letter away from one that follows the first. */
+bool command_verb_slip(const char *noun, const char *verb, unsigned where);
 /* The form that was probably meant by words that are none, or NULL. */
 const struct command_form *command_near(int n, char *const *words, unsigned where);
 /* "chela groups add NAME [CHANNEL:CHAT]" */

@@ -25,24 +25,24 @@ void command_each(command_form_fn *fn, void *ctx)
 	}
 }
 
-/* How many words of the name the words begin with; 0 = not all of them. */
+/* How many words of the name the words begin with, in either case, for telephones write capitals; 0 = not all of them. */
 static int match(const struct command_form *f, int n, char *const *words)
 {
 	const char *blank = strchr(f->name, ' ');
 	size_t first = blank ? (size_t)(blank - f->name) : strlen(f->name);
 
-	if (n < 1 || strlen(words[0]) != first || strncmp(words[0], f->name, first) != 0)
+	if (n < 1 || strlen(words[0]) != first || strncasecmp(words[0], f->name, first) != 0)
 		return 0;
 	if (!blank)
 		return 1;
-	return n > 1 && streq(words[1], blank + 1) ? 2 : 0;
+	return n > 1 && strcasecmp(words[1], blank + 1) == 0 ? 2 : 0;
 }
 
 static bool is_list_of(const struct command_form *f, const char *noun)
 {
 	size_t n = strlen(noun);
 
-	return strncmp(f->name, noun, n) == 0 && streq(f->name + n, " list");
+	return strncasecmp(f->name, noun, n) == 0 && streq(f->name + n, " list");
 }
 
 struct search {
@@ -92,7 +92,7 @@ static void note(void *ctx, const struct command_form *f)
 
 	if (!(f->where & s->where) || s->n == NEAR_MAX)
 		return;
-	if (s->word && (strlen(s->word) != first || strncmp(s->word, f->name, first) != 0))
+	if (s->word && (strlen(s->word) != first || strncasecmp(s->word, f->name, first) != 0))
 		return;
 	s->forms[s->n] = f;
 	s->words[s->n++] = s->word ? xstrdup(blank ? blank + 1 : "") : xstrndup(f->name, first);
@@ -153,6 +153,18 @@ bool command_known(const char *name)
 bool command_word_near(const char *word, unsigned where)
 {
 	return nearest(NULL, word, where, false) != NULL;
+}
+
+bool command_verb_slip(const char *noun, const char *verb, unsigned where)
+{
+	_cleanup_(near_free) struct near s = {.where = where, .word = noun};
+
+	command_each(note, &s);
+	for (size_t i = 0; i < s.n; i++) {
+		if (s.words[i][0] && str_distance(verb, s.words[i]) <= 1)
+			return true;
+	}
+	return false;
 }
 
 void command_put_usage(struct buf *out, const char *lead, const struct command_form *f)

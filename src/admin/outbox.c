@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* `chela outbox`: what could not be delivered, and what waits; and `chela channels`: the links to the platforms. */
+/* `chela outbox`: what could not be delivered, and what waits; and `chela channels`: the links to the platforms, and a try at once. */
 #include <string.h>
 #include <time.h>
 #include "admin/command.h"
@@ -148,11 +148,24 @@ static void channels(struct command *c)
 	reply_end(c->r, 0);
 }
 
+static void retry_channel(struct command *c)
+{
+	const char *name = c->argv[0];
+	struct err e = ERR_INIT;
+	int rc = router_retry_channel(c->o->router, &name, &e);
+
+	if (rc == 0)
+		reply_line(c->r, "%s is tried now; %schannels shows how it goes.", name, c->lead);
+	reply_done(c->r, rc, &e);
+}
+
 #define HERE (CMD_CLI | CMD_MAIN)
 
 const struct command_form commands_outbox[] = {
 	{"channels", "", "which platforms are connected; what is wrong with the others",
 	 HERE | CMD_AGENT, ROLE_ADMIN, .run = channels},
+	{"channels retry", "NAME", "try one that is down or stuck at once", HERE, ROLE_ADMIN,
+	 .min = 1, .max = 1, .run = retry_channel},
 	{"outbox list", "", "what could not be delivered", HERE | CMD_AGENT, ROLE_ADMIN,
 	 .run = list_dead},
 	{"outbox all", "", "the same, and what waits", HERE | CMD_AGENT, ROLE_ADMIN,

@@ -117,8 +117,9 @@ struct link {
 	enum channel_state state;
 	char reason[300];
 	int64_t since_ms, tries, retry_at;
-	struct timer *retry;
-	bool told_stuck; /* main knows */
+	int64_t not_before;  /* the platform's own word when it may be tried again */
+	struct timer *retry; /* runs while the link is neither up nor being tried */
+	bool told_stuck;     /* main knows */
 };
 
 /* claim.c: the code by which main is claimed */

@@ -29,6 +29,7 @@ static void link_down(struct link *k, enum channel_state st, int64_t retry_ms)
 	if (wait < retry_ms)
 		wait = retry_ms;
 	k->retry_at = loop_now(k->r->loop) + wait;
+	k->not_before = loop_now(k->r->loop) + retry_ms;
 	timer_start(k->retry, wait, 0);
 }
 
@@ -106,6 +107,44 @@ void links_close(struct router *r)
 		r->links[i].retry = NULL;
 	}
 	channels_close(r->chans, &r->n_chans);
+}
+
+static struct link *link_of(struct router *r, const char *name, struct err *e)
+{
+	_cleanup_(buf_free) struct buf all = {0};
+	char word[48];
+
+	for (size_t i = 0; i < r->n_chans; i++) {
+		const char *own = r->chans[i].ops->name;
+
+		if (strcasecmp(own, name) == 0)
+			return &r->links[i];
+		buf_putf(&all, "%s%s", i ? ", " : "", own);
+	}
+	err_set(e, E_GONE, "there is no channel \"%s\" here; there are: %s",
+		str_one_line(word, sizeof(word), name), all.p ? all.p : "none");
+	return NULL;
+}
+
+int router_retry_channel(struct router *r, const char **name, struct err *e)
+{
+	struct link *k = link_of(r, *name, e);
+	int64_t now = loop_now(r->loop);
+
+	if (!k)
+		return -1;
+	*name = k->channel->ops->name;
+	if (k->state == CHANNEL_UP)
+		return err_set(e, E_INVAL, "%s is up; there is nothing to try", *name);
+	if (!timer_active(k->retry))
+		return err_set(e, E_TEMP, "%s is being tried right now", *name);
+	if (k->not_before > now)
+		return err_set(e, E_TEMP, "%s has asked us to wait; it is tried in %lld s", *name,
+			       (long long)(k->retry_at - now + 999) / 1000);
+	log_info("channel", "retry", "name=%s", *name);
+	k->tries = 0;
+	timer_start(k->retry, 0, 0);
+	return 0;
 }
 
 void router_each_channel(struct router *r, channel_status_fn *fn, void *ctx)

@@ -89,6 +89,9 @@ struct channel_status {
 };
 typedef void channel_status_fn(void *ctx, const struct channel_status *s);
 void router_each_channel(struct router *r, channel_status_fn *fn, void *ctx);
+/* Tries a link that is down at once, by order of a person; *name becomes the channel's own. E_GONE: no such channel (its words name those there are); E_INVAL: it is up; E_TEMP: it is being
+ * tried, or the platform has said when it may be. */
+int router_retry_channel(struct router *r, const char **name, struct err *e) must_check;
 /* Something may wait for this chat: for commands that changed the outbox. */
 void router_kick(struct router *r, int64_t chat_id);
 /* Asks the warden; fn is called once, later. */

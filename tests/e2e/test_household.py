@@ -152,7 +152,8 @@ def test_commands_of_who_may(house, table, group, role):
         if not least or RANK[role] < RANK[least]:
             continue
         f = case.prepare(house, group, person)
-        line = case.line(head(group, form["name"]), f)
+        name = form["name"].capitalize()  # as telephones write it
+        line = case.line(f"Chela {name}" if role == "admin" else head(group, form["name"]), f)
         not_yet(house, case, f, line)
         allowed, words = house.command(person, line, case.answer)
         assert allowed, f"{line}: {role} in {group} was told {words!r}"

@@ -106,12 +106,43 @@ def test_wrong_words_are_one_line_everywhere(house, words, told):
     line = cli(house.server, *words.split(), status=2)
     assert told.format("chela ", "chela ") in line and len(line.splitlines()) == 1
     for platform, chat in MAIN.items():
-        if platform == "slack" and words == "grops":
-            continue  # "chela grops" is talk
+        if platform == "slack" and words in ("grops", "version now"):
+            continue  # without a slash that is talk
         said = answer(house.fakes[platform], chat, line_for(platform, words),
                       re.escape(told.split("{}")[0]))
         lead = "/chela " if platform == "slack" else "/"  # what can be typed there
         assert told.format(lead, lead) in said and len(said.splitlines()) == 1, said
+
+
+@pytest.mark.parametrize("platform", MAIN)
+def test_a_telephones_capital_and_plain_talk(house, platform):
+    """Which case the words are in does not matter; a sentence that begins with the assistant's name is for the assistant."""
+    fake, chat = house.fakes[platform], MAIN[platform]
+    answer(fake, chat, "Chela Version", r"^`*chela \d")
+    answer(fake, chat, "Chela Groups Show main", "trigger")
+    before = house.server.rows("SELECT count(*) FROM acts")
+    for talk in ("Chela restart the dishwasher", "Chela help me cook", "Restart", "Chela stop being sad"):
+        answer(fake, chat, talk, f"echo: .*{talk}", **({"mention": True} if platform == "slack" else {}))
+    assert house.server.rows("SELECT count(*) FROM acts") == before
+
+
+def test_a_stuck_channel_is_tried_at_once(house):
+    telegram, slack, server = house.telegram, house.slack, house.server
+    log, mark = server.bus.mark(), newest(slack, ALICE_DM)
+    for method in ("getUpdates", "getMe"):
+        telegram.call("fault", method=method, do="error", error=401, description="Unauthorized", count=0)
+    telegram.call("wire", do="drop")
+    server.wait_log(r'comp=channel msg="?stuck"? name=telegram', 60, log)
+    assert re.search(r"^telegram +stuck .*: Telegram refuses the bot token", cli(server, "channels"), re.M)
+    telegram.call("clear")
+    log = server.bus.mark()
+    assert "tried now" in answer(slack, ALICE_DM, "Chela channels retry telegram", "telegram is")
+    server.wait_log(r'comp=channel msg="?up"? name=telegram', 30, log)
+    slack.wait(chat=ALICE_DM, since=mark, plain="telegram works again.", timeout=30, **FROM_BOT)
+    assert "telegram is up; there is nothing to try" in cli(server, "channels", "retry", "telegram", status=2)
+    told = cli(server, "channels", "retry", "teletext", status=1)
+    assert re.search(r'^chela: there is no channel "teletext" here; there are: .*slack', told), told
+    answer(telegram, ALICE, "/version", r"chela \d")
 
 
 def test_whatsapps_code_is_not_for_chats(house):

@@ -224,10 +224,50 @@ static void what_is_a_command(void **state)
 		{"/xyzzyxyzzy", true, false},
 		{"/chela xyzzyxyzzy", true, false},
 		{"chela xyzzyxyzzy", false, false},
-		{"chela help me cook", true, false}, /* where people talk it is talk */
+		{"chela /status", true, true},
+		/* telephones begin with a capital */
+		{"Chela status", true, true},
+		{"CHELA Status", true, true},
+		{"Chela Tasks Runs mine 3", true, true},
+		{"/Chela Status", true, true},
+		{"/Groups List", true, true},
+		{"Chela stop", true, true},
+		{"Chela restart", true, false},
+		{"Status", false, false},
+		{"Stop", false, false},
+		/* without a slash the words must be a command's, or it is talk */
+		{"chela help me cook", false, false},
+		{"Chela help me cook", false, false},
+		{"Chela help tasks", true, true},
+		{"Chela help with the garden", false, false},
+		{"Chela status, please", false, false},
+		{"Chela status?", false, false},
+		{"Chela stop it!", false, false},
+		{"Chela stop being so polite to the neighbours", false, false},
+		{"Chela restart the dishwasher", false, false},
+		{"Chela reload", true, false},
+		{"Chela reload the truck with hay", false, false},
+		{"Chela deny everything", false, false},
+		{"Chela approve 7", true, false},
+		{"Chela run away from the dog", false, false},
+		{"Chela new ideas for dinner", false, false},
+		{"Chela usage seems high", false, false},
+		{"Chela usage work 3", true, true},
+		{"Chela model trains are nice", false, false},
+		{"Chela logs are piling up", false, false},
+		{"Chela acts of kindness", false, false},
+		{"Chela tasks for today", false, false},
+		{"Chela groups are wonderful", false, false},
+		{"Chela people like tea", false, false},
+		{"Chela outbox retry all", true, false},
+		/* in main the usage is the answer to what lacks a word or has a slip in the second */
+		{"chela groups add", true, false},
+		{"chela groups lsit", true, false},
+		{"Chela groups ad x", true, false},
+		{"chela deny", true, false},
+		{"Chela tasks add main x \"daily at 8\" Look, is it raining?", true, false},
 		{"chela model claude-x", true, true},
 		{"chela", false, false},
-		{"Chela status", false, false},
 		{"chela, status", false, false},
 		{"status", false, false},
 		{"/", false, false},
@@ -264,6 +304,9 @@ static void wrong_words_are_one_line(void **state)
 		{"chela groups add", 2, "usage: /groups add NAME "},
 		{"/groups add a b c", 2, "usage: /groups add NAME "},
 		{"/xyzzyxyzzy", 2, "there is no command \"xyzzyxyzzy\" (all: /help)"},
+		{"Chela Groups Add", 2, "usage: /groups add NAME "},
+		{"Chela Version", 0, "chela "},
+		{"/Help Groups", 0, "/groups add NAME"},
 		{"/whatsapp link", 3, "for the command line"},
 		{"/version now", 2, "usage: /version"},
 		{"/chela@bot version", 0, "chela "},
@@ -389,6 +432,61 @@ static void a_restart_comes_after_what_was_said_is_durable(void **state)
 	assert_int_equal(command(d, &d->main, ROLE_ADMIN, "/restart"), 3);
 }
 
+static void find_channel(void *ctx, const struct channel_status *s)
+{
+	*(struct channel **)ctx = s->channel;
+}
+
+static int n_connects;
+
+static void note_connect(struct channel *c)
+{
+	assert_non_null(c);
+	n_connects++;
+}
+
+static void a_stuck_channel_is_tried_when_somebody_says_so(void **state)
+{
+	struct desk *d = *state;
+	struct channel *c = NULL;
+	struct channel_ops counting;
+	const struct channel_ops *own;
+
+	assert_int_equal(command(d, &d->main, ROLE_ADMIN, "/channels retry telegraph"), 1);
+	assert_string_equal(d->said.p,
+			    "there is no channel \"telegraph\" here; there are: console");
+	assert_int_equal(command(d, &d->main, ROLE_ADMIN, "/channels retry console"), 2);
+	assert_string_equal(d->said.p, "console is up; there is nothing to try");
+	router_each_channel(d->h->router, find_channel, (void *)&c);
+	own = c->ops;
+	counting = *own;
+	counting.connect = note_connect;
+	c->ops = &counting;
+	n_connects = 0;
+
+	channel_on_state(c, CHANNEL_STUCK, "the token is wrong", 0);
+	assert_int_equal(command(d, &d->main, ROLE_MEMBER, "/channels retry console"), 3);
+	settle(d->h);
+	assert_int_equal(n_connects, 0); /* by itself in 10 minutes */
+	assert_int_equal(command(d, &d->main, ROLE_ADMIN, "Chela channels retry Console"), 0);
+	assert_string_equal(d->said.p, "console is tried now; /channels shows how it goes.");
+	await(d->h, &n_connects, 1);
+	/* Never while it is being tried. */
+	assert_int_equal(command(d, &d->main, ROLE_ADMIN, "/channels retry console"), 1);
+	assert_string_equal(d->said.p, "console is being tried right now");
+	channel_on_state(c, CHANNEL_DOWN, "too many requests", 120000);
+	assert_int_equal(command(d, &d->main, ROLE_ADMIN, "/channels retry console"), 1);
+	assert_true(str_starts(d->said.p, "console has asked us to wait; it is tried in 1"));
+	settle(d->h);
+	assert_int_equal(n_connects, 1);
+	channel_on_state(c, CHANNEL_STUCK, "the token is wrong again", 0);
+	assert_int_equal(command(d, &d->main, ROLE_ADMIN, "/channels retry console"), 0);
+	await(d->h, &n_connects, 2);
+	channel_on_state(c, CHANNEL_UP, "", 0);
+	assert_int_equal(command(d, &d->main, ROLE_ADMIN, "/channels retry console"), 2);
+	c->ops = own;
+}
+
 static void an_answer_under_way_is_not_lost_at_the_end(void **state)
 {
 	struct desk *d = *state;
@@ -420,6 +518,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(the_record_has_no_secret_and_no_second_line,
 						desk_setup, desk_teardown),
 		cmocka_unit_test_setup_teardown(a_restart_comes_after_what_was_said_is_durable,
+						desk_setup, desk_teardown),
+		cmocka_unit_test_setup_teardown(a_stuck_channel_is_tried_when_somebody_says_so,
 						desk_setup, desk_teardown),
 		cmocka_unit_test_setup_teardown(an_answer_under_way_is_not_lost_at_the_end,
 						desk_setup, desk_teardown),
