@@ -75,6 +75,7 @@ static void await_at_least(struct house *h, const int *count, int want)
 {
 	h->count = count;
 	h->want = want;
+	timer_start(h->dog, 60000, 0);
 	loop_defer(h->l, "await", nothing, h);
 	loop_run(h->l);
 	assert_null(h->count);

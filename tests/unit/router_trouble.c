@@ -59,14 +59,15 @@ static void an_engine_that_is_away_delays_and_says_so(void **state)
 {
 	struct house *h = *state;
 
-	h->cfg.delayed_notice_ms = 100;
+	/* it fails now and after half a second, and works after one second and a half */
+	h->cfg.delayed_notice_ms = 1000;
 	h->fail_left = 2;
 	h->fail_code = E_TEMP;
 	house_main(state);
 	say(h, "main", "a", "hello");
 	await(h, &h->n_notices, 1);
 	assert_has(&h->notices, "Delayed, not lost: the engine is away");
-	await(h, &h->n_lines, 1); /* after half a second and one second */
+	await(h, &h->n_lines, 1);
 	assert_int_equal(h->n_failed, 2);
 	answer(h->boxes[0], 0, "at last");
 	await(h, &h->n_said, 1);
