@@ -43,7 +43,7 @@ static inline void cleanup_stmt_p(sqlite3_stmt **s)
 }
 #define _cleanup_stmt_ _cleanup_(cleanup_stmt_p)
 
-/* Steps once: 1 = a row, 0 = done, -1 = error (marks the store broken unless it was a constraint). */
+/* Steps once: 1 = a row, 0 = done, -1 = error (marks the store broken unless it was a constraint), or s is NULL, for a reason that e has already. */
 int store_step(struct store *st, sqlite3_stmt *s, struct err *e) must_check;
 /* Steps a statement that returns no row. */
 int store_done(struct store *st, sqlite3_stmt *s, struct err *e) must_check;
@@ -59,7 +59,8 @@ int64_t store_now(const struct store *st);
 #define MSG_OF_CHATS_GROUP                                                                         \
 	"m.group_id = coalesce((SELECT group_id FROM group_chats WHERE chat_id = ?1), m.group_id)"
 void store_read_msg(sqlite3_stmt *s, struct msg_row *m);
-int store_each_msg(struct store *st, sqlite3_stmt *s, msg_fn *fn, void *ctx,
+/* Tells of each row of the statement, which ends here; NULL = -1. */
+int store_each_msg(struct store *st, sqlite3_stmt *take, msg_fn *fn, void *ctx,
 		   struct err *e) must_check;
 
 /* search.c: every message inserted is told to store_index_later, every end of a turn calls store_index_batch. */

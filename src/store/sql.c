@@ -79,7 +79,7 @@ void sql_columns(sqlite3_stmt *s, const struct col *cols)
 
 int sql_row(struct store *st, sqlite3_stmt *s, const struct col *cols, struct err *e)
 {
-	int rc = s ? store_step(st, s, e) : -1;
+	int rc = store_step(st, s, e);
 
 	if (rc > 0)
 		sql_columns(s, cols);
@@ -111,7 +111,7 @@ int sql_run(struct store *st, const char *sql, const struct arg *args, struct er
 {
 	_cleanup_stmt_ sqlite3_stmt *s = sql_write(st, sql, args, e);
 
-	return s ? store_done(st, s, e) : -1;
+	return store_done(st, s, e);
 }
 
 int sql_changed(struct store *st, const char *sql, const struct arg *args, struct err *e)

@@ -157,8 +157,11 @@ sqlite3_stmt *store_write(struct store *st, const char *sql, struct err *e)
 
 int store_step(struct store *st, sqlite3_stmt *s, struct err *e)
 {
-	int rc = sqlite3_step(s);
+	int rc;
 
+	if (!s)
+		return -1;
+	rc = sqlite3_step(s);
 	if (rc == SQLITE_ROW)
 		return 1;
 	if (rc == SQLITE_DONE)
