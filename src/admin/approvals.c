@@ -5,7 +5,7 @@
  */
 #include "store/approvals.h"
 #include <string.h>
-#include <time.h>
+
 #include "admin/command.h"
 #include "base/json.h"
 #include "base/str.h"
@@ -13,11 +13,6 @@
 #include "router/claim.h"
 
 #define LIST_MAX 100
-
-struct listing {
-	struct reply *r;
-	int64_t n;
-};
 
 /* The members of what is approved, on one line. */
 static void put_member(struct buf *out, const cJSON *payload, const char *key)
@@ -48,13 +43,10 @@ static void list_one(void *ctx, const struct approval_row *a)
 	_cleanup_(buf_free) struct buf line = {0};
 	struct err e = ERR_INIT;
 	_cleanup_json_ cJSON *p = json_parse(a->payload, strlen(a->payload), JSON_MAX_DEFAULT, &e);
-	time_t t = (time_t)(a->asked_ms / 1000);
-	char when[32];
-	struct tm tm;
+	char when[24];
 
 	l->n++;
-	gmtime_r(&t, &tm);
-	strftime(when, sizeof(when), "%Y-%m-%d %H:%MZ", &tm);
+	clock_minute(a->asked_ms, when);
 	buf_putf(&line, "%lld  %s  %s  ", (long long)a->id, when, approval_state_word(a->state));
 	put_member(&line, p, "name");
 	buf_puts(&line, " (");
@@ -71,65 +63,46 @@ static void list_one(void *ctx, const struct approval_row *a)
 	reply_line(l->r, "%s", line.p);
 }
 
-static void list(struct command *c)
+static int list(struct command *c, struct err *e)
 {
 	bool all = c->argc == 1 && streq(c->argv[0], "all");
 	struct listing l = {.r = c->r};
-	struct err e = ERR_INIT;
 
-	if (c->argc == 1 && !all) {
-		reply_usage(c->r);
-		return;
-	}
-	if (store_approval_each(c->o->store, all, LIST_MAX, list_one, &l, &e) < 0) {
-		reply_fail(c->r, &e);
-		return;
-	}
+	if (c->argc == 1 && !all)
+		return COMMAND_USAGE;
+	if (store_approval_each(c->o->store, all, LIST_MAX, list_one, &l, e) < 0)
+		return -1;
 	if (!l.n)
 		reply_line(c->r, "Nobody asks to be let in.");
 	else if (!all)
 		reply_line(c->r, "Decide: %sapprove ID [GROUP|ROLE], or %sdeny ID.", c->lead,
 			   c->lead);
-	reply_end(c->r, 0);
+	return 0;
 }
 
-/* Otherwise the command has failed. */
-static bool read_id(const struct command *c, int64_t *id)
-{
-	struct err e = ERR_INIT;
-
-	if (str_to_i64(c->argv[0], 1, INT64_MAX, id, &e) == 0)
-		return true;
-	err_set(&e, E_INVAL, "\"%.40s\" is no number of an approval; %sapprovals lists them",
-		c->argv[0], c->lead);
-	reply_fail(c->r, &e);
-	return false;
-}
-
-static void decide(struct command *c, bool yes)
+static int approve(struct command *c, struct err *e)
 {
 	_cleanup_(buf_free) struct buf said = {0};
-	struct err e = ERR_INIT;
+	const char *answer = c->argc > 1 ? c->argv[1] : "";
 	int64_t id;
-	int rc;
 
-	if (!read_id(c, &id))
-		return;
-	rc = yes ? approval_grant(c->o->router, id, c->argc > 1 ? c->argv[1] : "", c->by, &said, &e)
-		 : approval_deny(c->o->router, id, c->by, &said, &e);
-	if (rc == 0)
-		reply_line(c->r, "%s", said.p);
-	reply_done(c->r, rc, &e);
+	if (command_id(c, "an approval", "approvals", &id, e) < 0 ||
+	    approval_grant(c->o->router, id, answer, c->by, &said, e) < 0)
+		return -1;
+	reply_line(c->r, "%s", said.p);
+	return 0;
 }
 
-static void approve(struct command *c)
+static int deny(struct command *c, struct err *e)
 {
-	decide(c, true);
-}
+	_cleanup_(buf_free) struct buf said = {0};
+	int64_t id;
 
-static void deny(struct command *c)
-{
-	decide(c, false);
+	if (command_id(c, "an approval", "approvals", &id, e) < 0 ||
+	    approval_deny(c->o->router, id, c->by, &said, e) < 0)
+		return -1;
+	reply_line(c->r, "%s", said.p);
+	return 0;
 }
 
 /* How the code reaches the assistant, besides by "/claim CODE". */
@@ -149,15 +122,12 @@ static void claim_ways(struct command *c, const char *code)
 		reply_line(c->r, "On Slack: %sclaim %s", router_lead("slack"), code);
 }
 
-static void claim(struct command *c)
+static int claim(struct command *c, struct err *e)
 {
-	struct err e = ERR_INIT;
 	const char *code;
 
-	if (claim_code(c->o->router, &code, &e) < 0) {
-		reply_fail(c->r, &e);
-		return;
-	}
+	if (claim_code(c->o->router, &code, e) < 0)
+		return -1;
 	if (code) {
 		reply_line(c->r,
 			   "No chat is main yet. To make one yours, write to the assistant there: "
@@ -167,46 +137,15 @@ static void claim(struct command *c)
 	} else {
 		reply_line(c->r, "Main has a chat already; %sgroups show main names it.", c->lead);
 	}
-	reply_end(c->r, 0);
+	return 0;
 }
 
+/* clang-format off */
 const struct command_form commands_approvals[] = {
-	{
-		.name = "approvals list",
-		.args = "[all]",
-		.help = "who asks to be let in; all: also what was decided",
-		.where = CMD_CLI | CMD_MAIN | CMD_AGENT,
-		.least = ROLE_ADMIN,
-		.max = 1,
-		.run = list,
-	},
-	{
-		.name = "approve",
-		.args = "ID [GROUP|ROLE]",
-		.help = "let in what asks: a chat into a group, a person with a role",
-		.where = CMD_CLI | CMD_MAIN,
-		.least = ROLE_ADMIN,
-		.min = 1,
-		.max = 2,
-		.run = approve,
-	},
-	{
-		.name = "deny",
-		.args = "ID",
-		.help = "keep out what asks: the person is blocked, the chat not asked for again",
-		.where = CMD_CLI | CMD_MAIN,
-		.least = ROLE_ADMIN,
-		.min = 1,
-		.max = 1,
-		.run = deny,
-	},
-	{
-		.name = "claim",
-		.args = "",
-		.help = "the code that makes a chat main and its writer the owner, while main has none",
-		.where = CMD_CLI,
-		.least = ROLE_OWNER,
-		.run = claim,
-	},
+	{"approvals list", "[all]", "who asks to be let in; all: also what was decided", CMD_CLI | CMD_MAIN | CMD_AGENT, ROLE_ADMIN, .max = 1, .run = list},
+	{"approve", "ID [GROUP|ROLE]", "let in what asks: a chat into a group, a person with a role", CMD_CLI | CMD_MAIN, ROLE_ADMIN, .min = 1, .max = 2, .run = approve},
+	{"deny", "ID", "keep out what asks: the person is blocked, the chat not asked for again", CMD_CLI | CMD_MAIN, ROLE_ADMIN, .min = 1, .max = 1, .run = deny},
+	{"claim", "", "the code that makes a chat main and its writer the owner, while main has none", CMD_CLI, ROLE_OWNER, .run = claim},
 	{0},
 };
+/* clang-format on */

@@ -65,23 +65,6 @@ void reply_fail(struct reply *r, const struct err *e)
 	reply_end(r, e->code == E_INVAL ? 2 : 1);
 }
 
-void reply_done(struct reply *r, int rc, const struct err *e)
-{
-	if (rc < 0)
-		reply_fail(r, e);
-	else
-		reply_end(r, 0);
-}
-
-void reply_usage(struct reply *r)
-{
-	_cleanup_(buf_free) struct buf usage = {0};
-
-	command_put_usage(&usage, r->to->lead, r->form);
-	reply_line(r, "usage: %s", usage.p);
-	reply_end(r, 2);
-}
-
 void reply_on_gone(struct reply *r, void (*gone)(void *ctx), void *ctx)
 {
 	r->gone = gone;
@@ -106,6 +89,17 @@ void command_cancel(struct reply **slot)
 	r->dead = true;
 	if (!r->running)
 		abandon(r);
+}
+
+int command_id(const struct command *c, const char *what, const char *list, int64_t *id,
+	       struct err *e)
+{
+	struct err none = ERR_INIT;
+
+	if (str_to_i64(c->argv[0], 1, INT64_MAX, id, &none) == 0)
+		return 0;
+	return err_set(e, E_INVAL, "\"%.40s\" is no number of %s; %s%s lists them", c->argv[0],
+		       what, c->lead, list);
 }
 
 int command_group(const struct command *c, const char *word, struct group_row *out, struct err *e)
@@ -217,6 +211,21 @@ static void unknown(const struct command_line *line, const struct command_from *
 	reply_end(r, 2);
 }
 
+static void end_form(struct reply *r, int rc, const struct err *e)
+{
+	_cleanup_(buf_free) struct buf usage = {0};
+
+	if (rc < 0) {
+		reply_fail(r, e);
+	} else if (rc == COMMAND_USAGE) {
+		command_put_usage(&usage, r->to->lead, r->form);
+		reply_line(r, "usage: %s", usage.p);
+		reply_end(r, 2);
+	} else if (rc == 0) {
+		reply_end(r, 0);
+	}
+}
+
 static void run_form(const struct control_opts *o, const struct command_line *line, int used,
 		     const struct command_from *from, struct reply *r)
 {
@@ -236,6 +245,7 @@ static void run_form(const struct control_opts *o, const struct command_line *li
 		.r = r,
 	};
 
+	struct err e = ERR_INIT;
 	char **last = f->max ? &c.argv[f->max - 1] : NULL, *own = NULL;
 
 	if (f->rest && c.argc > f->max) {
@@ -244,10 +254,7 @@ static void run_form(const struct control_opts *o, const struct command_line *li
 		own = *last;
 		*last = rest;
 	}
-	if (c.argc < f->min || c.argc > f->max)
-		reply_usage(r);
-	else
-		f->run(&c);
+	end_form(r, c.argc < f->min || c.argc > f->max ? COMMAND_USAGE : f->run(&c, &e), &e);
 	if (own) /* the words are their owner's to free */
 		*last = own;
 }

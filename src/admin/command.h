@@ -43,7 +43,12 @@ struct command_form {
 	enum role least;
 	int min, max; /* words behind the name */
 	bool rest; /* all that follows the words before the last is one word: a prompt need not be quoted */
-	void (*run)(struct command *c); /* must end the reply, now or later */
+	/* -1: failed, e says why. 0: done. COMMAND_USAGE: the words are wrong. COMMAND_LATER: it ends the reply by itself, now or later. */
+	int (*run)(struct command *c, struct err *e);
+};
+enum {
+	COMMAND_USAGE = 1,
+	COMMAND_LATER,
 };
 /* Each file has one array, `const struct command_form commands_NOUN[]`, ended by a form without a name; command_table.c lists them all, in the order of
  * the help. A noun alone ("groups") is the form "groups list" unless there is a form of that name. */
@@ -55,7 +60,14 @@ int command_group(const struct command *c, const char *word, struct group_row *o
 /* The same, for what is done to the group: what a member may do in the own group, only an admin of main may do to others. */
 int command_group_act(const struct command *c, const char *word, struct group_row *out,
 		      struct err *e) must_check;
-/* Notes in the record what was done (store_act_add is done for every command already; this is for a second line). */
+/* The number by which a command names a thing. What is no number is no `what` ("a run"), which the command `list` lists. */
+int command_id(const struct command *c, const char *what, const char *list, int64_t *id,
+	       struct err *e) must_check;
+/* What a list is put together with: where its lines go, and how many there were. */
+struct listing {
+	struct reply *r;
+	int64_t n;
+};
 /* One line for the person, without a newline. */
 void reply_line(struct reply *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Several: text may hold newlines. */
@@ -64,10 +76,7 @@ void reply_text(struct reply *r, const char *text);
 void reply_end(struct reply *r, int status);
 /* Ends with the error's message as the line. */
 void reply_fail(struct reply *r, const struct err *e);
-/* rc < 0: reply_fail, else reply_end(r, 0). */
-void reply_done(struct reply *r, int rc, const struct err *e);
-/* Ends with the command's usage. */
-void reply_usage(struct reply *r);
+
 /* For a command that answers over time: called once if the person goes away before the end; r is dead after it. */
 void reply_on_gone(struct reply *r, void (*gone)(void *ctx), void *ctx);
 

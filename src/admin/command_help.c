@@ -6,7 +6,7 @@
 
 #define COLUMN 34 /* where the words about a command begin */
 
-struct listing {
+struct help_list {
 	struct buf *out;
 	const char *word, *lead;
 	unsigned where;
@@ -17,12 +17,12 @@ struct listing {
 	int n, hits;
 };
 
-static bool shown(const struct listing *l, const struct command_form *f)
+static bool shown(const struct help_list *l, const struct command_form *f)
 {
 	return (f->where & l->where) && f->least <= l->role;
 }
 
-static void put_row(struct listing *l, const char *left, const char *help)
+static void put_row(struct help_list *l, const char *left, const char *help)
 {
 	if (l->where != CMD_CLI) /* a telephone is narrow */
 		buf_putf(l->out, "%s: %s\n", left, help);
@@ -41,7 +41,7 @@ static bool is_of(const struct command_form *f, const char *noun)
 
 static void gather(void *ctx, const struct command_form *f)
 {
-	struct listing *l = ctx;
+	struct help_list *l = ctx;
 	size_t n = strlen(l->noun);
 
 	if (!shown(l, f) || !is_of(f, l->noun))
@@ -56,7 +56,7 @@ static void gather(void *ctx, const struct command_form *f)
 static void put_short(void *ctx, const struct command_form *f)
 {
 	_cleanup_(buf_free) struct buf left = {0};
-	struct listing *l = ctx;
+	struct help_list *l = ctx;
 
 	if (!shown(l, f))
 		return;
@@ -77,7 +77,7 @@ static void put_short(void *ctx, const struct command_form *f)
 static void put_long(void *ctx, const struct command_form *f)
 {
 	_cleanup_(buf_free) struct buf left = {0};
-	struct listing *l = ctx;
+	struct help_list *l = ctx;
 
 	if (!shown(l, f) || !is_of(f, l->word))
 		return;
@@ -89,7 +89,7 @@ static void put_long(void *ctx, const struct command_form *f)
 bool command_put_help(struct buf *out, const char *word, const char *lead, unsigned where,
 		      enum role role)
 {
-	struct listing l = {.out = out, .word = word, .lead = lead, .where = where, .role = role};
+	struct help_list l = {.out = out, .word = word, .lead = lead, .where = where, .role = role};
 
 	if (word[0]) {
 		command_each(put_long, &l);
@@ -100,25 +100,22 @@ bool command_put_help(struct buf *out, const char *word, const char *lead, unsig
 	return l.hits > 0;
 }
 
-static void help(struct command *c)
+static int help(struct command *c, struct err *e)
 {
 	_cleanup_(buf_free) struct buf out = {0};
 	_cleanup_free_ char *words =
 		xasprintf("%s%s%s", c->argc ? c->argv[0] : "", c->argc > 1 ? " " : "",
 			  c->argc > 1 ? c->argv[1] : "");
 	const char *word = words + (words[0] == '/');
-	struct err e = ERR_INIT;
 
-	if (!command_put_help(&out, word, c->lead, c->where, c->by->role)) {
-		err_set(&e, E_INVAL, "there is no command \"%.40s\" for you here (all: %shelp)",
-			word, c->lead);
-		reply_fail(c->r, &e);
-		return;
-	}
+	if (!command_put_help(&out, word, c->lead, c->where, c->by->role))
+		return err_set(e, E_INVAL,
+			       "there is no command \"%.40s\" for you here (all: %shelp)", word,
+			       c->lead);
 	reply_text(c->r, out.p);
 	if (!word[0])
 		reply_line(c->r, "%shelp COMMAND tells more", c->lead);
-	reply_end(c->r, 0);
+	return 0;
 }
 
 const struct command_form commands_help[] = {

@@ -7,28 +7,23 @@
 #include "admin/command.h"
 #include "base/str.h"
 
-struct list {
-	struct reply *r;
-	int64_t n;
-};
-
 static void list_grant(void *ctx, const struct grant_row *g)
 {
-	struct list *l = ctx;
+	struct listing *l = ctx;
 
 	reply_line(l->r, "%s may %s to %s (given by %s)", g->group, g->act, g->target, g->by);
 	l->n++;
 }
 
-static void list(struct command *c)
+static int list(struct command *c, struct err *e)
 {
-	struct list l = {.r = c->r};
-	struct err e = ERR_INIT;
-	int rc = store_grant_each(c->o->store, 0, list_grant, &l, &e);
+	struct listing l = {.r = c->r};
 
-	if (rc == 0 && !l.n)
+	if (store_grant_each(c->o->store, 0, list_grant, &l, e) < 0)
+		return -1;
+	if (!l.n)
 		reply_line(c->r, "There is no grant: no group but main reaches another one.");
-	reply_done(c->r, rc, &e);
+	return 0;
 }
 
 /* GROUP send_message GROUP2 */
@@ -46,36 +41,31 @@ static int read_words(struct command *c, struct group_row *from, struct group_ro
 	return 0;
 }
 
-static void add(struct command *c)
+static int add(struct command *c, struct err *e)
 {
 	struct group_row from, to;
-	struct err e = ERR_INIT;
 	bool fresh;
-	int rc = read_words(c, &from, &to, &e);
 
-	if (rc == 0)
-		rc = store_grant_add(c->o->store, from.id, "send_message", to.id, c->by->who,
-				     &fresh, &e);
-	if (rc == 0)
-		reply_line(c->r, "%s%s may send messages to the chats of %s, asked by its members.",
-			   fresh ? "" : "As before: ", from.name, to.name);
-	reply_done(c->r, rc, &e);
+	if (read_words(c, &from, &to, e) < 0 ||
+	    store_grant_add(c->o->store, from.id, "send_message", to.id, c->by->who, &fresh, e) < 0)
+		return -1;
+	reply_line(c->r, "%s%s may send messages to the chats of %s, asked by its members.",
+		   fresh ? "" : "As before: ", from.name, to.name);
+	return 0;
 }
 
-static void take(struct command *c)
+static int take(struct command *c, struct err *e)
 {
 	struct group_row from, to;
-	struct err e = ERR_INIT;
 	bool was;
-	int rc = read_words(c, &from, &to, &e);
 
-	if (rc == 0)
-		rc = store_grant_remove(c->o->store, from.id, "send_message", to.id, &was, &e);
-	if (rc == 0 && !was)
-		rc = err_set(&e, E_GONE, "%s had no such grant", from.name);
-	if (rc == 0)
-		reply_line(c->r, "%s may not send messages to %s any more.", from.name, to.name);
-	reply_done(c->r, rc, &e);
+	if (read_words(c, &from, &to, e) < 0 ||
+	    store_grant_remove(c->o->store, from.id, "send_message", to.id, &was, e) < 0)
+		return -1;
+	if (!was)
+		return err_set(e, E_GONE, "%s had no such grant", from.name);
+	reply_line(c->r, "%s may not send messages to %s any more.", from.name, to.name);
+	return 0;
 }
 
 /* clang-format off */

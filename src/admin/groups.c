@@ -4,36 +4,27 @@
  * listened to: linking is the operator's act alone.
  */
 #include <string.h>
-#include <time.h>
+
 #include "admin/command.h"
 #include "base/str.h"
 #include "router/groups.h"
 #include "router/settings.h"
 
-static void when(int64_t ms, char out[24])
-{
-	time_t t = (time_t)(ms / 1000);
-	struct tm tm;
-
-	gmtime_r(&t, &tm);
-	if (!ms || !strftime(out, 24, "%Y-%m-%d %H:%MZ", &tm))
-		str_copy(out, 24, "never");
-}
-
 /* --- chats -------------------------------------------------------------------------------- */
 
-struct listing {
+struct chat_list {
 	struct reply *r;
 	int64_t n, strangers;
 };
 
 static void list_chat(void *ctx, const struct chat_info *c)
 {
-	struct listing *l = ctx;
-	char last[24], refused[48] = "";
+	struct chat_list *l = ctx;
+	char last[24] = "never", refused[48] = "";
 	const char *quote = c->title[0] ? "\"" : "";
 
-	when(c->last_ms, last);
+	if (c->last_ms)
+		clock_minute(c->last_ms, last);
 	if (c->refused)
 		snprintf(refused, sizeof(refused), ", %lld refused", (long long)c->refused);
 	reply_line(l->r, "%s:%s  %s  %s%s%s%s%slast seen %s%s", c->chat.channel,
@@ -44,15 +35,12 @@ static void list_chat(void *ctx, const struct chat_info *c)
 	l->strangers += !c->group[0];
 }
 
-static void chats(struct command *c)
+static int chats(struct command *c, struct err *e)
 {
-	struct listing l = {.r = c->r};
-	struct err e = ERR_INIT;
+	struct chat_list l = {.r = c->r};
 
-	if (store_chat_each(c->o->store, 0, list_chat, &l, &e) < 0) {
-		reply_fail(c->r, &e);
-		return;
-	}
+	if (store_chat_each(c->o->store, 0, list_chat, &l, e) < 0)
+		return -1;
 	if (!l.n)
 		reply_line(c->r, "No chat was seen yet. Write to the assistant on a platform.");
 	else if (l.strangers)
@@ -60,14 +48,12 @@ static void chats(struct command *c)
 			   "%lld without a group (\"-\"): not listened to. Link one with: "
 			   "%sgroups add GROUP CHANNEL:CHAT",
 			   (long long)l.strangers, c->lead);
-	reply_end(c->r, 0);
+	return 0;
 }
 
 /* --- groups ------------------------------------------------------------------------------- */
 
 struct group_list {
-	const struct control_opts *o;
-	struct reply *r;
 	struct group_row *rows;
 	size_t n;
 };
@@ -80,28 +66,22 @@ static void note_group(void *ctx, const struct group_row *g)
 	l->rows[l->n++] = *g;
 }
 
-struct names {
-	struct buf text;
-};
 static void note_chat(void *ctx, const struct chat_info *c)
 {
-	struct names *n = ctx;
-
-	buf_putf(&n->text, " %s:%s", c->chat.channel, c->chat.platform_id);
+	buf_putf(ctx, " %s:%s", c->chat.channel, c->chat.platform_id);
 }
 
-static int list_groups(const struct control_opts *o, struct reply *r, struct err *e)
+static int list(struct command *c, struct err *e)
 {
-	struct group_list l = {.o = o, .r = r};
-	int rc = store_group_each(o->store, note_group, &l, e);
+	struct group_list l = {0};
+	int rc = store_group_each(c->o->store, note_group, &l, e);
 
 	for (size_t i = 0; i < l.n && rc == 0; i++) {
-		struct names n = {.text = {0}};
+		_cleanup_(buf_free) struct buf names = {0};
 
-		rc = store_chat_each(o->store, l.rows[i].id, note_chat, &n, e);
-		reply_line(r, "%s%s:%s", l.rows[i].name, l.rows[i].is_main ? " (main)" : "",
-			   n.text.len ? n.text.p : " no chat");
-		buf_free(&n.text);
+		rc = store_chat_each(c->o->store, l.rows[i].id, note_chat, &names, e);
+		reply_line(c->r, "%s%s:%s", l.rows[i].name, l.rows[i].is_main ? " (main)" : "",
+			   names.len ? names.p : " no chat");
 	}
 	free(l.rows);
 	return rc;
@@ -180,44 +160,43 @@ static int link_chat(const struct control_opts *o, const struct group_row *g, co
 	return 0;
 }
 
-static int add(const struct control_opts *o, const char *name, const char *word, struct reply *r,
-	       struct err *e)
+static int add(struct command *c, struct err *e)
 {
+	const char *name = c->argv[0], *word = c->argc > 1 ? c->argv[1] : NULL, *id;
 	char channel[32];
-	const char *id;
 	struct group_row g;
 	bool made;
 
 	/* Before the group is made: a wrong word changes nothing. */
 	if (word && read_chat(word, channel, &id, e) < 0)
 		return -1;
-	if (group_make(o->router, name, &g, &made, e) < 0)
+	if (group_make(c->o->router, name, &g, &made, e) < 0)
 		return -1;
 	if (word)
-		return link_chat(o, &g, word, r, e);
+		return link_chat(c->o, &g, word, c->r, e);
 	reply_line(
-		r,
+		c->r,
 		"%s a group %s. Talk to it with chela chat %s, or give it a chat: chela groups add %s CHANNEL:CHAT",
 		made ? "There is now" : "There is already", g.name, g.name, g.name);
 	return 0;
 }
 
-static int unlink_chat(const struct control_opts *o, const char *word, struct reply *r,
-		       struct err *e)
+static int unlink_chat(struct command *c, struct err *e)
 {
+	const char *word = c->argv[0], *id;
+	struct store *st = c->o->store;
 	struct chat_row chat;
 	char channel[32];
-	const char *id;
 
 	if (read_chat(word, channel, &id, e) < 0)
 		return -1;
-	if (store_chat_find(o->store, channel, id, &chat, e) < 0 || !chat.group_id)
+	if (store_chat_find(st, channel, id, &chat, e) < 0 || !chat.group_id)
 		return e->code && e->code != E_GONE
 			       ? -1
 			       : err_set(e, E_INVAL, "%.100s belongs to no group", word);
-	if (store_chat_unlink(o->store, chat.id, e) < 0)
+	if (store_chat_unlink(st, chat.id, e) < 0)
 		return -1;
-	reply_line(r, "%s belongs to no group now: what comes from it is refused.", word);
+	reply_line(c->r, "%s belongs to no group now: what comes from it is refused.", word);
 	return 0;
 }
 
@@ -227,9 +206,9 @@ static void show_setting(void *ctx, const char *key, const char *value, const ch
 	reply_line(ctx, "  %-13s %-8s %s(%s)", key, value, own ? "" : "by default ", choices);
 }
 
-static int show(const struct command *c, struct err *e)
+static int show(struct command *c, struct err *e)
 {
-	struct listing l = {.r = c->r};
+	struct chat_list l = {.r = c->r};
 	struct group_row g;
 
 	if (command_group(c, c->argc ? c->argv[0] : NULL, &g, e) < 0)
@@ -255,7 +234,7 @@ static char *meant(const struct command *c)
 			 (int)(value + n - 1 - (first + 1)), first + 1);
 }
 
-static int set(const struct command *c, struct err *e)
+static int set(struct command *c, struct err *e)
 {
 	_cleanup_free_ char *value = meant(c);
 	struct router *r = c->o->router;
@@ -272,60 +251,20 @@ static int set(const struct command *c, struct err *e)
 	return 0;
 }
 
-static void run_list(struct command *c)
-{
-	struct err e = ERR_INIT;
-	int rc = list_groups(c->o, c->r, &e);
-
-	reply_done(c->r, rc, &e);
-}
-
-static void run_add(struct command *c)
-{
-	struct err e = ERR_INIT;
-	int rc = add(c->o, c->argv[0], c->argc > 1 ? c->argv[1] : NULL, c->r, &e);
-
-	reply_done(c->r, rc, &e);
-}
-
-static void run_show(struct command *c)
-{
-	struct err e = ERR_INIT;
-	int rc = show(c, &e);
-
-	reply_done(c->r, rc, &e);
-}
-
-static void run_set(struct command *c)
-{
-	struct err e = ERR_INIT;
-	int rc = set(c, &e);
-
-	reply_done(c->r, rc, &e);
-}
-
-static void run_unlink(struct command *c)
-{
-	struct err e = ERR_INIT;
-	int rc = unlink_chat(c->o, c->argv[0], c->r, &e);
-
-	reply_done(c->r, rc, &e);
-}
-
 #define HERE (CMD_CLI | CMD_MAIN)
 
 const struct command_form commands_groups[] = {
 	{"chats", "", "who has written, and the group of each chat", HERE | CMD_AGENT, ROLE_ADMIN,
 	 .run = chats},
 	{"groups list", "", "the groups and the chats of each", HERE | CMD_AGENT, ROLE_MEMBER,
-	 .run = run_list},
+	 .run = list},
 	{"groups add", "NAME [CHANNEL:CHAT]", "make a group; this chat belongs to it from now on",
-	 HERE, ROLE_ADMIN, .min = 1, .max = 2, .run = run_add},
+	 HERE, ROLE_ADMIN, .min = 1, .max = 2, .run = add},
 	{"groups show", "[NAME]", "its chats and settings", CMD_EVERYWHERE, ROLE_MEMBER, .max = 1,
-	 .run = run_show},
+	 .run = show},
 	{"groups set", "NAME KEY VALUE", "change a setting; the value default takes it away",
-	 HERE | CMD_GROUP, ROLE_ADMIN, .min = 3, .max = 3, .rest = true, .run = run_set},
+	 HERE | CMD_GROUP, ROLE_ADMIN, .min = 3, .max = 3, .rest = true, .run = set},
 	{"groups unlink", "CHANNEL:CHAT", "this chat belongs to no group any more", HERE,
-	 ROLE_ADMIN, .min = 1, .max = 1, .run = run_unlink},
+	 ROLE_ADMIN, .min = 1, .max = 1, .run = unlink_chat},
 	{0},
 };

@@ -57,13 +57,6 @@ static int renew(struct command *c, struct err *e)
 	return 0;
 }
 
-static void run_new(struct command *c)
-{
-	struct err e = ERR_INIT;
-
-	reply_done(c->r, renew(c, &e), &e);
-}
-
 /* --- compact ------------------------------------------------------------------------------ */
 
 /* An answer that comes later; alive until it was given or nobody wants it. */
@@ -90,21 +83,20 @@ static void compact_gone(void *ctx)
 	free(l);
 }
 
-static void run_compact(struct command *c)
+static int compact(struct command *c, struct err *e)
 {
 	struct later *l = xcalloc(1, sizeof(*l));
-	struct err e = ERR_INIT;
 	struct talk p;
 
 	*l = (struct later){c->o->router, c->r};
-	if (find_place(c, c->argc ? c->argv[0] : NULL, &p, &e) < 0 ||
+	if (find_place(c, c->argc ? c->argv[0] : NULL, &p, e) < 0 ||
 	    session_compact(c->o->router, &p.g, p.key ? p.key : "", p.chat_id,
-			    p.key ? c->thread : "", on_compacted, l, &e) < 0) {
+			    p.key ? c->thread : "", on_compacted, l, e) < 0) {
 		free(l);
-		reply_fail(c->r, &e);
-		return;
+		return -1;
 	}
 	reply_on_gone(c->r, compact_gone, l);
+	return COMMAND_LATER;
 }
 
 /* --- model -------------------------------------------------------------------------------- */
@@ -133,13 +125,6 @@ static int model(struct command *c, struct err *e)
 	reply_line(c->r, "%s: the model is %s %s.", g.name,
 		   model_word(settings_get(r, g.id)->model), refresh_words(f));
 	return 0;
-}
-
-static void run_model(struct command *c)
-{
-	struct err e = ERR_INIT;
-
-	reply_done(c->r, model(c, &e), &e);
 }
 
 /* --- the end of a group ------------------------------------------------------------------- */
@@ -172,13 +157,6 @@ static int remove_group(struct command *c, struct err *e)
 	return 0;
 }
 
-static void run_remove(struct command *c)
-{
-	struct err e = ERR_INIT;
-
-	reply_done(c->r, remove_group(c, &e), &e);
-}
-
 /* --- export ------------------------------------------------------------------------------- */
 
 static void on_exported(void *ctx, const char *path, int64_t bytes, const struct err *why)
@@ -204,20 +182,19 @@ static void export_gone(void *ctx)
 	free(l);
 }
 
-static void run_export(struct command *c)
+static int export(struct command *c, struct err *e)
 {
 	struct later *l = xcalloc(1, sizeof(*l));
-	struct err e = ERR_INIT;
 	struct group_row g;
 
 	*l = (struct later){c->o->router, c->r};
-	if (command_group(c, c->argv[0], &g, &e) < 0 ||
-	    export_start(c->o->router, &g, on_exported, l, &e) < 0) {
+	if (command_group(c, c->argv[0], &g, e) < 0 ||
+	    export_start(c->o->router, &g, on_exported, l, e) < 0) {
 		free(l);
-		reply_fail(c->r, &e);
-		return;
+		return -1;
 	}
 	reply_on_gone(c->r, export_gone, l);
+	return COMMAND_LATER;
 }
 
 #define PEOPLE (CMD_CLI | CMD_MAIN | CMD_GROUP)
@@ -225,14 +202,14 @@ static void run_export(struct command *c)
 
 const struct command_form commands_memory[] = {
 	{"new", "[GROUP]", "begin a new conversation; the old one is archived", PEOPLE, ROLE_MEMBER,
-	 .max = 1, .run = run_new},
+	 .max = 1, .run = renew},
 	{"compact", "[GROUP]", "have the agent sum up the conversation so far", PEOPLE, ROLE_MEMBER,
-	 .max = 1, .run = run_compact},
+	 .max = 1, .run = compact},
 	{"model", "[NAME|default] [GROUP]", "show or choose the group's model", PEOPLE, ROLE_ADMIN,
-	 .max = 2, .run = run_model},
+	 .max = 2, .run = model},
 	{"groups remove", "NAME [--data]", "take its chats away; --data deletes what it has", HERE,
-	 ROLE_OWNER, .min = 1, .max = 2, .run = run_remove},
+	 ROLE_OWNER, .min = 1, .max = 2, .run = remove_group},
 	{"groups export", "NAME", "all of a group in one file on the server", HERE, ROLE_OWNER,
-	 .min = 1, .max = 1, .run = run_export},
+	 .min = 1, .max = 1, .run = export},
 	{0},
 };

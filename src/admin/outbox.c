@@ -1,28 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 /* `chela outbox`: what could not be delivered, and what waits; and `chela channels`: the links to the platforms, and a try at once. */
 #include <string.h>
-#include <time.h>
+
 #include "admin/command.h"
 #include "base/str.h"
 
 #define LIST_MAX 200
-
-struct listing {
-	struct reply *r;
-	int64_t n;
-};
 
 static void list_row(void *ctx, const struct out_row *o)
 {
 	static const char *const states[] = {"waits", "sending", "sent", "dead", "dropped"};
 	static const char *const ops[] = {"text", "edit", "reaction", "file", "question"};
 	struct listing *l = ctx;
-	time_t t = (time_t)(o->made_ms / 1000);
-	char when[32], tries[32] = "";
-	struct tm tm;
+	char when[24], tries[32] = "";
 
-	gmtime_r(&t, &tm);
-	strftime(when, sizeof(when), "%Y-%m-%d %H:%MZ", &tm);
+	clock_minute(o->made_ms, when);
 	if (o->tries)
 		snprintf(tries, sizeof(tries), ", %lld tries", (long long)o->tries);
 	reply_line(l->r, "%lld  %s  %s:%s  %s %s%s%s%s%s%s%s", (long long)o->id, when, o->channel,
@@ -35,15 +27,12 @@ static void list_row(void *ctx, const struct out_row *o)
 	l->n++;
 }
 
-static void list(struct command *c, bool all)
+static int list(struct command *c, bool all, struct err *e)
 {
 	struct listing l = {.r = c->r};
-	struct err e = ERR_INIT;
 
-	if (store_out_list(c->o->store, all, LIST_MAX, list_row, &l, &e) < 0) {
-		reply_fail(c->r, &e);
-		return;
-	}
+	if (store_out_list(c->o->store, all, LIST_MAX, list_row, &l, e) < 0)
+		return -1;
 	if (!l.n && all)
 		reply_line(c->r, "Nothing waits and nothing is lost.");
 	else if (!l.n)
@@ -54,31 +43,17 @@ static void list(struct command *c, bool all)
 		reply_line(c->r,
 			   "Send again: %soutbox retry ID (or all). Let go: %soutbox drop ID.",
 			   c->lead, c->lead);
-	reply_end(c->r, 0);
+	return 0;
 }
 
-static void list_dead(struct command *c)
+static int list_dead(struct command *c, struct err *e)
 {
-	list(c, false);
+	return list(c, false, e);
 }
 
-static void list_all(struct command *c)
+static int list_all(struct command *c, struct err *e)
 {
-	list(c, true);
-}
-
-/* Otherwise the command has failed. */
-static bool read_id(const struct command *c, int64_t *id)
-{
-	const char *word = c->argv[0];
-	struct err e = ERR_INIT;
-
-	if (str_to_i64(word, 1, INT64_MAX, id, &e) == 0)
-		return true;
-	err_set(&e, E_INVAL, "\"%.40s\" is no number of a dead letter; %soutbox lists them", word,
-		c->lead);
-	reply_fail(c->r, &e);
-	return false;
+	return list(c, true, e);
 }
 
 static void kick(void *ctx, int64_t chat_id)
@@ -86,40 +61,30 @@ static void kick(void *ctx, int64_t chat_id)
 	router_kick(ctx, chat_id);
 }
 
-static void retry(struct command *c)
+static int retry(struct command *c, struct err *e)
 {
-	struct err e = ERR_INIT;
 	int64_t id = 0, chat = 0, n = 0;
 
-	if (!streq(c->argv[0], "all") && !read_id(c, &id))
-		return;
-	if (store_out_revive(c->o->store, id, &chat, &n, &e) < 0) {
-		reply_fail(c->r, &e);
-		return;
-	}
+	if ((!streq(c->argv[0], "all") && command_id(c, "a dead letter", "outbox", &id, e) < 0) ||
+	    store_out_revive(c->o->store, id, &chat, &n, e) < 0)
+		return -1;
 	if (chat)
 		router_kick(c->o->router, chat);
-	else if (n && store_out_chats(c->o->store, kick, c->o->router, &e) < 0) {
-		reply_fail(c->r, &e);
-		return;
-	}
+	else if (n && store_out_chats(c->o->store, kick, c->o->router, e) < 0)
+		return -1;
 	reply_line(c->r, "%lld queued again.", (long long)n);
-	reply_end(c->r, 0);
+	return 0;
 }
 
-static void drop(struct command *c)
+static int drop(struct command *c, struct err *e)
 {
-	struct err e = ERR_INIT;
 	int64_t id;
 
-	if (!read_id(c, &id))
-		return;
-	if (store_out_drop(c->o->store, id, &e) < 0) {
-		reply_fail(c->r, &e);
-		return;
-	}
+	if (command_id(c, "a dead letter", "outbox", &id, e) < 0 ||
+	    store_out_drop(c->o->store, id, e) < 0)
+		return -1;
 	reply_line(c->r, "%lld is off the list.", (long long)id);
-	reply_end(c->r, 0);
+	return 0;
 }
 
 static void channel_detail(void *ctx, const char *line)
@@ -142,21 +107,20 @@ static void channel_line(void *ctx, const struct channel_status *s)
 		s->channel->ops->describe(s->channel, channel_detail, r);
 }
 
-static void channels(struct command *c)
+static int channels(struct command *c, struct err *e maybe_unused)
 {
 	router_each_channel(c->o->router, channel_line, c->r);
-	reply_end(c->r, 0);
+	return 0;
 }
 
-static void retry_channel(struct command *c)
+static int retry_channel(struct command *c, struct err *e)
 {
 	const char *name = c->argv[0];
-	struct err e = ERR_INIT;
-	int rc = router_retry_channel(c->o->router, &name, &e);
 
-	if (rc == 0)
-		reply_line(c->r, "%s is tried now; %schannels shows how it goes.", name, c->lead);
-	reply_done(c->r, rc, &e);
+	if (router_retry_channel(c->o->router, &name, e) < 0)
+		return -1;
+	reply_line(c->r, "%s is tried now; %schannels shows how it goes.", name, c->lead);
+	return 0;
 }
 
 #define HERE (CMD_CLI | CMD_MAIN)

@@ -4,7 +4,7 @@
  * the last owner stays.
  */
 #include <string.h>
-#include <time.h>
+
 #include "admin/people.h"
 #include "base/str.h"
 #include "router/gate.h"
@@ -20,16 +20,6 @@ struct id_list {
 	const char *channel; /* NULL = all */
 };
 
-static void put_id(void *ctx, const struct sender_row *s);
-
-static void put_id_here(void *ctx, const struct sender_row *s)
-{
-	struct id_list *l = ctx;
-
-	if (!l->channel || streq(l->channel, s->channel))
-		put_id(&l->text, s);
-}
-
 static void put_id(void *ctx, const struct sender_row *s)
 {
 	struct buf *b = ctx;
@@ -39,6 +29,14 @@ static void put_id(void *ctx, const struct sender_row *s)
 	str_one_line(alt, sizeof(alt), s->alt);
 	buf_putf(b, "%s%s:%s%s%s%s", b->len ? ", " : "", s->channel, id, alt[0] ? " (also " : "",
 		 alt, alt[0] ? ")" : "");
+}
+
+static void put_id_here(void *ctx, const struct sender_row *s)
+{
+	struct id_list *l = ctx;
+
+	if (!l->channel || streq(l->channel, s->channel))
+		put_id(&l->text, s);
 }
 
 struct note {
@@ -58,22 +56,22 @@ static void note_person(void *ctx, const struct person_row *p)
 
 /* --- list, show, strangers ---------------------------------------------------------------- */
 
-struct listing {
+struct people_list {
 	struct command *c;
 	int64_t n;
 	bool group;
 	const char *channel;
-	struct err e;
+	struct err *e;
 	int rc;
 };
 
 static void list_one(void *ctx, const struct person_row *p)
 {
-	struct listing *l = ctx;
+	struct people_list *l = ctx;
 	struct id_list ids = {.channel = l->channel};
 	char name[120];
 
-	if (store_sender_each(l->c->o->store, p->id, IDS_MAX, put_id_here, &ids, &l->e) < 0)
+	if (store_sender_each(l->c->o->store, p->id, IDS_MAX, put_id_here, &ids, l->e) < 0)
 		l->rc = -1;
 	l->n++;
 	str_one_line(name, sizeof(name), p->name);
@@ -88,9 +86,9 @@ static void list_one(void *ctx, const struct person_row *p)
 	buf_free(&ids.text);
 }
 
-static void list(struct command *c)
+static int list(struct command *c, struct err *e)
 {
-	struct listing l = {.c = c, .e = ERR_INIT};
+	struct people_list l = {.c = c, .e = e};
 	struct group_row g = {0};
 	struct chat_row chat;
 	bool all = c->argc == 0 && c->where != CMD_GROUP;
@@ -98,46 +96,38 @@ static void list(struct command *c)
 	l.group = !all;
 	if (c->where == CMD_GROUP)
 		l.channel = chat.channel;
-	if ((l.channel && store_chat_get(c->o->store, c->chat_id, &chat, &l.e) < 0) ||
-	    (!all && command_group(c, c->argc ? c->argv[0] : NULL, &g, &l.e) < 0) ||
-	    store_person_each(c->o->store, g.id, list_one, &l, &l.e) < 0 || l.rc < 0) {
-		reply_fail(c->r, &l.e);
-		return;
-	}
+	if ((l.channel && store_chat_get(c->o->store, c->chat_id, &chat, e) < 0) ||
+	    (!all && command_group(c, c->argc ? c->argv[0] : NULL, &g, e) < 0) ||
+	    store_person_each(c->o->store, g.id, list_one, &l, e) < 0 || l.rc < 0)
+		return -1;
 	if (!l.n)
 		reply_line(c->r, all ? "Nobody has a role yet." : "Nobody has a role there yet.");
 	else if (all)
 		reply_line(c->r, "Roles in groups: %speople show PERSON, %speople list GROUP.",
 			   c->lead, c->lead);
-	reply_end(c->r, 0);
+	return 0;
 }
 
 static void list_stranger(void *ctx, const struct sender_row *s)
 {
 	struct listing *l = ctx;
-	time_t t = (time_t)(s->seen_ms / 1000);
-	char name[120], when[32], id[160];
-	struct tm tm;
+	char name[120], when[24], id[160];
 
 	l->n++;
-	gmtime_r(&t, &tm);
-	strftime(when, sizeof(when), "%Y-%m-%d %H:%MZ", &tm);
+	clock_minute(s->seen_ms, when);
 	str_one_line(name, sizeof(name), s->name);
 	str_one_line(id, sizeof(id), s->platform_id);
-	reply_line(l->c->r, "%s:%s  \"%s\"  %lld refused, last %s", s->channel, id, name,
+	reply_line(l->r, "%s:%s  \"%s\"  %lld refused, last %s", s->channel, id, name,
 		   (long long)s->refused, when);
 }
 
-static void strangers(struct command *c)
+static int strangers(struct command *c, struct err *e)
 {
-	struct listing l = {.c = c};
-	struct err e = ERR_INIT;
+	struct listing l = {.r = c->r};
 
-	if (gate_count(c->o->router, &e) < 0 ||
-	    store_sender_each(c->o->store, 0, STRANGERS_MAX, list_stranger, &l, &e) < 0) {
-		reply_fail(c->r, &e);
-		return;
-	}
+	if (gate_count(c->o->router, e) < 0 ||
+	    store_sender_each(c->o->store, 0, STRANGERS_MAX, list_stranger, &l, e) < 0)
+		return -1;
 	if (!l.n)
 		reply_line(c->r, "No stranger was refused in a group.");
 	else
@@ -145,7 +135,7 @@ static void strangers(struct command *c)
 			   "Let one in: %speople role CHANNEL:ID guest GROUP. Chats that belong to "
 			   "no group: %schats.",
 			   c->lead, c->lead);
-	reply_end(c->r, 0);
+	return 0;
 }
 
 static void show_role(void *ctx, int64_t group_id, const char *group, enum role role,
@@ -157,21 +147,18 @@ static void show_role(void *ctx, int64_t group_id, const char *group, enum role 
 	reply_line(ctx, "  %s: %s, by %s", group_id ? group : "everywhere", role_word(role), who);
 }
 
-static void show(struct command *c)
+static int show(struct command *c, struct err *e)
 {
 	_cleanup_(buf_free) struct buf ids = {0};
-	struct err e = ERR_INIT;
 	struct note n;
 	int64_t id;
 
-	if (people_find_person(c, c->argv[0], false, &id, &e) < 0 ||
-	    store_person_get(c->o->store, id, note_person, &n, &e) < 0 ||
-	    store_sender_each(c->o->store, id, IDS_MAX, put_id, &ids, &e) < 0) {
-		reply_fail(c->r, &e);
-		return;
-	}
+	if (people_find_person(c, c->argv[0], false, &id, e) < 0 ||
+	    store_person_get(c->o->store, id, note_person, &n, e) < 0 ||
+	    store_sender_each(c->o->store, id, IDS_MAX, put_id, &ids, e) < 0)
+		return -1;
 	reply_line(c->r, "%lld  %s: %s", (long long)id, n.name, ids.p ? ids.p : "no identity");
-	reply_done(c->r, store_role_each(c->o->store, id, show_role, c->r, &e), &e);
+	return store_role_each(c->o->store, id, show_role, c->r, e);
 }
 
 /* --- role, join, forget ------------------------------------------------------------------- */
@@ -251,27 +238,22 @@ static int read_scope(const struct command *c, struct group_row *g, struct err *
 	return command_group(c, word, g, e);
 }
 
-static void role(struct command *c)
+static int role(struct command *c, struct err *e)
 {
 	int role = role_of_word(c->argv[1]);
-	struct err e = ERR_INIT;
 	struct group_row g;
 	struct note n;
 	int64_t id;
 
-	if (role < ROLE_BLOCKED) {
-		err_set(&e, E_INVAL,
+	if (role < ROLE_BLOCKED)
+		return err_set(
+			e, E_INVAL,
 			"\"%.40s\" is no role: use owner, admin, member, guest, none or blocked",
 			c->argv[1]);
-		reply_fail(c->r, &e);
-		return;
-	}
-	if (read_scope(c, &g, &e) < 0 || people_find_person(c, c->argv[0], true, &id, &e) < 0 ||
-	    set_role(c, id, &g, (enum role)role, &e) < 0 ||
-	    store_person_get(c->o->store, id, note_person, &n, &e) < 0) {
-		reply_fail(c->r, &e);
-		return;
-	}
+	if (read_scope(c, &g, e) < 0 || people_find_person(c, c->argv[0], true, &id, e) < 0 ||
+	    set_role(c, id, &g, (enum role)role, e) < 0 ||
+	    store_person_get(c->o->store, id, note_person, &n, e) < 0)
+		return -1;
 	/* Neither a name nor a number that is from elsewhere. */
 	if (c->where == CMD_GROUP)
 		str_one_line(n.name, sizeof(n.name), c->argv[0]);
@@ -281,110 +263,57 @@ static void role(struct command *c)
 	else
 		reply_line(c->r, "%s (person %lld) is %s %s%s from now on.", n.name, (long long)id,
 			   role_word((enum role)role), g.id ? "in " : "everywhere", g.name);
-	reply_end(c->r, 0);
+	return 0;
 }
 
-static void join(struct command *c)
+static int join(struct command *c, struct err *e)
 {
 	struct store *st = c->o->store;
-	struct err e = ERR_INIT;
 	int64_t id, sender, other = 0;
 	char channel[32];
 	const char *pid;
 
-	if (!people_split_id(c->argv[1], channel, &pid)) {
-		err_set(&e, E_INVAL, "\"%.60s\" is no CHANNEL:ID of a person", c->argv[1]);
-		reply_fail(c->r, &e);
-		return;
-	}
-	if (people_find_person(c, c->argv[0], false, &id, &e) < 0 ||
-	    check_above(c, id, 0, &e) < 0 || store_sender_find(st, channel, pid, &sender, &e) < 0 ||
-	    store_person_of(st, sender, &other, &e) < 0 ||
+	if (!people_split_id(c->argv[1], channel, &pid))
+		return err_set(e, E_INVAL, "\"%.60s\" is no CHANNEL:ID of a person", c->argv[1]);
+	if (people_find_person(c, c->argv[0], false, &id, e) < 0 || check_above(c, id, 0, e) < 0 ||
+	    store_sender_find(st, channel, pid, &sender, e) < 0 ||
+	    store_person_of(st, sender, &other, e) < 0 ||
 	    (other && other != id &&
-	     (check_above(c, other, 0, &e) < 0 || keep_owner(c, other, &e) < 0)) ||
-	    store_person_join(st, id, sender, &e) < 0) {
-		reply_fail(c->r, &e);
-		return;
-	}
+	     (check_above(c, other, 0, e) < 0 || keep_owner(c, other, e) < 0)) ||
+	    store_person_join(st, id, sender, e) < 0)
+		return -1;
 	reply_line(c->r, "%.100s is person %lld from now on.", c->argv[1], (long long)id);
-	reply_end(c->r, 0);
+	return 0;
 }
 
-static void forget(struct command *c)
+static int forget(struct command *c, struct err *e)
 {
-	struct err e = ERR_INIT;
 	struct note n;
 	int64_t id;
 
-	if (people_find_person(c, c->argv[0], false, &id, &e) < 0 ||
-	    store_person_get(c->o->store, id, note_person, &n, &e) < 0 ||
-	    check_above(c, id, 0, &e) < 0 || keep_owner(c, id, &e) < 0 ||
-	    store_person_forget(c->o->store, id, &e) < 0) {
-		reply_fail(c->r, &e);
-		return;
-	}
+	if (people_find_person(c, c->argv[0], false, &id, e) < 0 ||
+	    store_person_get(c->o->store, id, note_person, &n, e) < 0 ||
+	    check_above(c, id, 0, e) < 0 || keep_owner(c, id, e) < 0 ||
+	    store_person_forget(c->o->store, id, e) < 0)
+		return -1;
 	reply_line(c->r,
 		   "%s (person %lld) is forgotten: a stranger again, also where blocked. What was "
 		   "said stays in the history.",
 		   n.name, (long long)id);
-	reply_end(c->r, 0);
+	return 0;
 }
 
 #define MAIN_READS (CMD_CLI | CMD_MAIN | CMD_AGENT)
 
+/* clang-format off */
 const struct command_form commands_people[] = {
-	{.name = "people list",
-	 .args = "[GROUP]",
-	 .help = "who has a role, in the group or everywhere",
-	 .where = MAIN_READS | CMD_GROUP,
-	 .least = ROLE_ADMIN,
-	 .max = 1,
-	 .run = list},
-	{.name = "people strangers",
-	 .args = "",
-	 .help = "who has no role and was refused in a group, newest first",
-	 .where = MAIN_READS,
-	 .least = ROLE_ADMIN,
-	 .run = strangers},
-	{.name = "people show",
-	 .args = "PERSON",
-	 .help = "a person's identities and roles; PERSON: number, name or CHANNEL:ID",
-	 .where = MAIN_READS,
-	 .least = ROLE_ADMIN,
-	 .min = 1,
-	 .max = 1,
-	 .run = show},
-	{.name = "people role",
-	 .args = "PERSON ROLE [GROUP]",
-	 .help = "give a role: owner, admin, member, guest, none or blocked",
-	 .where = CMD_CLI | CMD_MAIN | CMD_GROUP,
-	 .least = ROLE_ADMIN,
-	 .min = 2,
-	 .max = 3,
-	 .run = role},
-	{.name = "people join",
-	 .args = "PERSON CHANNEL:ID",
-	 .help = "this identity is that person too",
-	 .where = CMD_CLI | CMD_MAIN,
-	 .least = ROLE_ADMIN,
-	 .min = 2,
-	 .max = 2,
-	 .run = join},
-	{.name = "people forget",
-	 .args = "PERSON",
-	 .help = "take a person out, with all roles",
-	 .where = CMD_CLI | CMD_MAIN,
-	 .least = ROLE_ADMIN,
-	 .min = 1,
-	 .max = 1,
-	 .run = forget},
-	{.name = "people why",
-	 .args = "CHANNEL:CHAT PERSON",
-	 .help = "why somebody is listened to in a chat, or is not, step by step",
-	 .where = MAIN_READS,
-	 .least = ROLE_ADMIN,
-	 .min = 2,
-	 .max = 2,
-	 .run = people_why},
+	{"people list", "[GROUP]", "who has a role, in the group or everywhere", MAIN_READS | CMD_GROUP, ROLE_ADMIN, .max = 1, .run = list},
+	{"people strangers", "", "who has no role and was refused in a group, newest first", MAIN_READS, ROLE_ADMIN, .run = strangers},
+	{"people show", "PERSON", "a person's identities and roles; PERSON: number, name or CHANNEL:ID", MAIN_READS, ROLE_ADMIN, .min = 1, .max = 1, .run = show},
+	{"people role", "PERSON ROLE [GROUP]", "give a role: owner, admin, member, guest, none or blocked", CMD_CLI | CMD_MAIN | CMD_GROUP, ROLE_ADMIN, .min = 2, .max = 3, .run = role},
+	{"people join", "PERSON CHANNEL:ID", "this identity is that person too", CMD_CLI | CMD_MAIN, ROLE_ADMIN, .min = 2, .max = 2, .run = join},
+	{"people forget", "PERSON", "take a person out, with all roles", CMD_CLI | CMD_MAIN, ROLE_ADMIN, .min = 1, .max = 1, .run = forget},
+	{"people why", "CHANNEL:CHAT PERSON", "why somebody is listened to in a chat, or is not, step by step", MAIN_READS, ROLE_ADMIN, .min = 2, .max = 2, .run = people_why},
 	{0},
 };
+/* clang-format on */

@@ -10,6 +10,6 @@ bool people_split_id(const char *word, char channel[32], const char **id);
 int people_find_person(const struct command *c, const char *word, bool make, int64_t *id,
 		       struct err *e) must_check;
 /* people_why.c */
-void people_why(struct command *c);
+int people_why(struct command *c, struct err *e) must_check;
 
 #endif

@@ -162,11 +162,10 @@ static void say_trigger(void *ctx, const char *key, const char *value, const cha
 		buf_putf(ctx, "\nWhat wakes the assistant there: the trigger is %s.", value);
 }
 
-void people_why(struct command *c)
+int people_why(struct command *c, struct err *e)
 {
 	_cleanup_(buf_free) struct buf text = {0};
 	struct router *r = c->o->router;
-	struct err e = ERR_INIT;
 	struct chat_row chat;
 	struct group_row g;
 	struct standing s;
@@ -174,25 +173,18 @@ void people_why(struct command *c)
 	char channel[32];
 	const char *id;
 
-	if (!people_split_id(c->argv[0], channel, &id)) {
-		err_set(&e, E_INVAL, "\"%.60s\" is no CHANNEL:CHAT; %schats lists them", c->argv[0],
-			c->lead);
-		reply_fail(c->r, &e);
-		return;
-	}
-	if (store_chat_find(c->o->store, channel, id, &chat, &e) < 0 ||
-	    (chat.group_id && store_group_at(c->o->store, chat.group_id, &g, &e) < 0) ||
-	    find_sender(c, c->argv[1], channel, &p, &e) < 0) {
-		reply_fail(c->r, &e);
-		return;
-	}
+	if (!people_split_id(c->argv[0], channel, &id))
+		return err_set(e, E_INVAL, "\"%.60s\" is no CHANNEL:CHAT; %schats lists them",
+			       c->argv[0], c->lead);
+	if (store_chat_find(c->o->store, channel, id, &chat, e) < 0 ||
+	    (chat.group_id && store_group_at(c->o->store, chat.group_id, &g, e) < 0) ||
+	    find_sender(c, c->argv[1], channel, &p, e) < 0)
+		return -1;
 	p.group = chat.group_id ? &g : NULL;
-	if (people_judge(r, &p, &s, &text, &e) < 0 ||
+	if (people_judge(r, &p, &s, &text, e) < 0 ||
 	    (p.group && s.verdict == VERDICT_TAKE &&
-	     settings_each(r, g.id, say_trigger, &text, &e) < 0)) {
-		reply_fail(c->r, &e);
-		return;
-	}
+	     settings_each(r, g.id, say_trigger, &text, e) < 0))
+		return -1;
 	reply_text(c->r, text.p);
-	reply_end(c->r, 0);
+	return 0;
 }

@@ -92,16 +92,8 @@ static int show(struct command *c, struct err *e)
 	return 0;
 }
 
-static void policy(struct command *c)
-{
-	struct err e = ERR_INIT;
-	int rc = show(c, &e);
-
-	reply_done(c->r, rc, &e);
-}
-
 const struct command_form commands_policy[] = {
 	{"policy", "[GROUP]", "what a group's sandbox may have, and which file says so",
-	 CMD_CLI | CMD_MAIN | CMD_AGENT, ROLE_ADMIN, .max = 1, .run = policy},
+	 CMD_CLI | CMD_MAIN | CMD_AGENT, ROLE_ADMIN, .max = 1, .run = show},
 	{0},
 };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Commands about the server itself: its log, its record, its version, a new start; and stop, for what its agents are doing. */
 #include <string.h>
-#include <time.h>
+
 #include "admin/command.h"
 #include "base/log.h"
 #include "base/str.h"
@@ -59,7 +59,7 @@ static void put_line(void *ctx, const char *line, size_t n)
 		reply_line(l->r, "%s", line);
 }
 
-static int put_logs(struct command *c, struct err *e)
+static int logs(struct command *c, struct err *e)
 {
 	struct lines l = {.r = c->r};
 	struct group_row g;
@@ -86,102 +86,79 @@ static int put_logs(struct command *c, struct err *e)
 	return 0;
 }
 
-static void logs(struct command *c)
-{
-	struct err e = ERR_INIT;
-	int rc = put_logs(c, &e);
-
-	reply_done(c->r, rc, &e);
-}
-
 /* --- the record --------------------------------------------------------------------------- */
 
 static void put_act(void *ctx, const struct act_row *a)
 {
-	char when[24] = "", act[220], who[110];
-	time_t t = (time_t)(a->at_ms / 1000);
-	struct tm tm;
+	char when[24], act[220], who[110];
 
-	gmtime_r(&t, &tm);
-	strftime(when, sizeof(when), "%Y-%m-%d %H:%MZ", &tm);
+	clock_minute(a->at_ms, when);
 	reply_line(ctx, "%s  %s %s%s%s: %s%s", when, str_one_line(who, sizeof(who), a->who), a->via,
 		   a->group[0] ? " in " : "", a->group, str_one_line(act, sizeof(act), a->act),
 		   a->allowed ? "" : "  (refused)");
 }
 
-static void acts(struct command *c)
+static int acts(struct command *c, struct err *e)
 {
-	struct err e = ERR_INIT;
 	int64_t n = LINES_SHOWN;
-	int rc = c->argc ? read_count(c->argv[0], &n, &e) : 0;
 
-	if (rc == 0)
-		rc = store_act_each(c->o->store, n, put_act, c->r, &e);
-	reply_done(c->r, rc, &e);
+	if (c->argc && read_count(c->argv[0], &n, e) < 0)
+		return -1;
+	return store_act_each(c->o->store, n, put_act, c->r, e);
 }
 
 /* --- stop --------------------------------------------------------------------------------- */
 
-static void stop(struct command *c)
+static int stop(struct command *c, struct err *e)
 {
 	bool own = !c->argc && c->chat_id;
 	struct group_row g;
-	struct err e = ERR_INIT;
-	int64_t n;
 
-	if (command_group_act(c, c->argc ? c->argv[0] : NULL, &g, &e) < 0) {
-		reply_fail(c->r, &e);
-		return;
-	}
-	n = router_stop_turns(c->o->router, &g, own ? c->chat_id : 0, c->thread);
-	if (n)
+	if (command_group_act(c, c->argc ? c->argv[0] : NULL, &g, e) < 0)
+		return -1;
+	if (router_stop_turns(c->o->router, &g, own ? c->chat_id : 0, c->thread))
 		reply_line(c->r, "%s is told to stop.", own ? "The agent" : g.name);
 	else
 		reply_line(c->r, "Nothing is going on %s%s.", own ? "here" : "in ",
 			   own ? "" : g.name);
-	reply_end(c->r, 0);
+	return 0;
 }
 
 /* --- the server --------------------------------------------------------------------------- */
 
-static void version(struct command *c)
+static int version(struct command *c, struct err *e maybe_unused)
 {
 	reply_line(c->r, "chela %s", CHELA_VERSION);
-	reply_end(c->r, 0);
+	return 0;
 }
 
-static void restart(struct command *c)
+static int restart(struct command *c, struct err *e)
 {
-	struct err e = ERR_INIT;
-
 	if (!c->o->restart) {
 		reply_line(c->r, "This server cannot be restarted from here.");
 		reply_end(c->r, 1);
-		return;
+		return COMMAND_LATER;
 	}
-	if (c->o->may_restart && c->o->may_restart(c->o->ctx, &e) < 0) {
-		reply_fail(c->r, &e);
-		return;
-	}
+	if (c->o->may_restart && c->o->may_restart(c->o->ctx, e) < 0)
+		return -1;
 	reply_line(c->r, "The server starts anew. What was going on goes on after it.");
-	reply_end(c->r, 0);
 	store_after_commit(c->o->store, c->o->restart, c->o->ctx);
+	return 0;
 }
 
-static void reload(struct command *c)
+static int reload(struct command *c, struct err *e)
 {
 	_cleanup_(buf_free) struct buf said = {0};
-	struct err e = ERR_INIT;
 
 	if (!c->o->reload) {
 		reply_line(c->r, "This server cannot be reloaded from here.");
 		reply_end(c->r, 1);
-	} else if (c->o->reload(c->o->ctx, &said, &e) < 0) {
-		reply_fail(c->r, &e);
-	} else {
-		reply_text(c->r, said.p ? said.p : "Nothing has changed.");
-		reply_end(c->r, 0);
+		return COMMAND_LATER;
 	}
+	if (c->o->reload(c->o->ctx, &said, e) < 0)
+		return -1;
+	reply_text(c->r, said.p ? said.p : "Nothing has changed.");
+	return 0;
 }
 
 #define HERE (CMD_CLI | CMD_MAIN)

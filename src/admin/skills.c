@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Commands for skills: what there is, what it asks for, and which group has it. The rules are router/skills.h's. */
 #include "router/skills.h"
-#include <time.h>
+
 #include "admin/command.h"
 #include "base/str.h"
 #include "store/skills.h"
@@ -19,7 +19,7 @@ static void add_group(void *ctx, const struct skill_row *s)
 		buf_putf(&n->text, "%s%s", n->text.len ? ", " : "", s->group);
 }
 
-struct listing {
+struct skill_list {
 	struct command *c;
 	const struct group_row *only; /* NULL = all skills */
 	int n, rc;
@@ -28,7 +28,7 @@ struct listing {
 
 static void list_one(void *ctx, const char *name, const struct skill *s, const struct err *why)
 {
-	struct listing *l = ctx;
+	struct skill_list *l = ctx;
 	struct names in = {.skill = name};
 
 	if (l->rc == 0)
@@ -48,39 +48,27 @@ static void list_one(void *ctx, const char *name, const struct skill *s, const s
 
 static void defaults_of(void *ctx, const struct group_row *g)
 {
-	struct listing *l = ctx;
+	struct skill_list *l = ctx;
 
 	if (l->rc == 0)
 		l->rc = skills_default(l->c->o->router, g, l->e);
 }
 
-static void list(struct command *c)
+static int list(struct command *c, struct err *e)
 {
-	struct err e = ERR_INIT;
-	struct listing l = {.c = c, .e = &e};
+	struct skill_list l = {.c = c, .e = e};
 	struct group_row g;
 
-	if (c->argc) {
-		l.rc = command_group(c, c->argv[0], &g, &e);
-		l.only = &g;
-	}
-	if (l.rc == 0)
-		l.rc = store_group_each(c->o->store, defaults_of, &l, &e) < 0 ? -1 : l.rc;
-	if (l.rc == 0 && skills_each(c->o->router, list_one, &l, &e) < 0)
-		l.rc = -1;
-	if (l.rc == 0 && !l.n)
+	if (c->argc && command_group(c, c->argv[0], &g, e) < 0)
+		return -1;
+	l.only = c->argc ? &g : NULL;
+	if (store_group_each(c->o->store, defaults_of, &l, e) < 0 || l.rc < 0 ||
+	    skills_each(c->o->router, list_one, &l, e) < 0 || l.rc < 0)
+		return -1;
+	if (!l.n)
 		reply_line(c->r, l.only ? "%s has no skill." : "There is no skill%s.",
 			   l.only ? g.name : "");
-	reply_done(c->r, l.rc, &e);
-}
-
-static void put_when(char out[32], int64_t ms)
-{
-	time_t t = (time_t)(ms / 1000);
-	struct tm tm;
-
-	if (!gmtime_r(&t, &tm) || !strftime(out, 32, "%Y-%m-%d %H:%MZ", &tm))
-		out[0] = '\0';
+	return 0;
 }
 
 struct showing {
@@ -92,11 +80,11 @@ struct showing {
 static void show_enabled(void *ctx, const struct skill_row *row)
 {
 	struct showing *v = ctx;
-	char when[32];
+	char when[24];
 
 	if (!streq(row->skill, v->s->name))
 		return;
-	put_when(when, row->at_ms);
+	clock_minute(row->at_ms, when);
 	reply_line(v->c->r, "in %s since %s, by %s%s", row->group, when, row->by,
 		   streq(row->hash, v->s->hash)
 			   ? ""
@@ -107,33 +95,28 @@ static void show_enabled(void *ctx, const struct skill_row *row)
 static void show_use(void *ctx, const struct skill_row *row)
 {
 	struct showing *v = ctx;
-	char when[32];
+	char when[24];
 
-	put_when(when, row->at_ms);
+	clock_minute(row->at_ms, when);
 	reply_line(v->c->r, "first given to %s %s: %.12s", row->group, when, row->hash);
 }
 
-static void show(struct command *c)
+static int show(struct command *c, struct err *e)
 {
-	struct err e = ERR_INIT;
 	struct skill s;
 	struct showing v = {.c = c, .s = &s};
-	int rc = skills_get(c->o->router, c->argv[0], &s, &e);
 
-	if (rc < 0) {
-		reply_fail(c->r, &e);
-		return;
-	}
+	if (skills_get(c->o->router, c->argv[0], &s, e) < 0)
+		return -1;
 	reply_line(c->r, "%s: %s", s.name, s.description);
 	reply_line(c->r, "sha256 %s, %zu file%s, %zu bytes", s.hash, s.files,
 		   s.files == 1 ? "" : "s", s.bytes);
 	reply_line(c->r, "asks for: %s", s.needs[0] ? s.needs : "nothing");
-	rc = store_skill_each(c->o->store, 0, show_enabled, &v, &e);
-	if (rc == 0 && !v.n)
+	if (store_skill_each(c->o->store, 0, show_enabled, &v, e) < 0)
+		return -1;
+	if (!v.n)
 		reply_line(c->r, "in no group; %sskills enable %s GROUP", c->lead, s.name);
-	if (rc == 0)
-		rc = store_skill_uses(c->o->store, s.name, show_use, &v, &e);
-	reply_done(c->r, rc, &e);
+	return store_skill_uses(c->o->store, s.name, show_use, &v, e);
 }
 
 /* An error has room for a few permissions only. */
@@ -149,39 +132,33 @@ static void say_missing(struct command *c, const struct group_row *g)
 		reply_line(c->r, "Missing in %s: %s", g->name, missing.p);
 }
 
-static void enable(struct command *c)
+static int enable(struct command *c, struct err *e)
 {
-	struct err e = ERR_INIT;
 	struct group_row g;
 	enum refresh when;
-	int rc = command_group(c, c->argv[1], &g, &e);
 
-	if (rc < 0) {
-		reply_fail(c->r, &e);
-		return;
+	if (command_group(c, c->argv[1], &g, e) < 0)
+		return -1;
+	if (skills_enable(c->o->router, c->argv[0], &g, c->by->who, &when, e) < 0) {
+		if (e->code == E_PERM)
+			say_missing(c, &g);
+		return -1;
 	}
-	rc = skills_enable(c->o->router, c->argv[0], &g, c->by->who, &when, &e);
-	if (rc < 0 && e.code == E_PERM)
-		say_missing(c, &g);
-	if (rc == 0)
-		reply_line(c->r, "%s has the skill %s, %s.", g.name, c->argv[0],
-			   refresh_words(when));
-	reply_done(c->r, rc, &e);
+	reply_line(c->r, "%s has the skill %s, %s.", g.name, c->argv[0], refresh_words(when));
+	return 0;
 }
 
-static void disable(struct command *c)
+static int disable(struct command *c, struct err *e)
 {
-	struct err e = ERR_INIT;
 	struct group_row g;
 	enum refresh when;
-	int rc = command_group(c, c->argv[1], &g, &e);
 
-	if (rc == 0)
-		rc = skills_disable(c->o->router, c->argv[0], &g, &when, &e);
-	if (rc == 0)
-		reply_line(c->r, "%s no longer has the skill %s, %s.", g.name, c->argv[0],
-			   refresh_words(when));
-	reply_done(c->r, rc, &e);
+	if (command_group(c, c->argv[1], &g, e) < 0 ||
+	    skills_disable(c->o->router, c->argv[0], &g, &when, e) < 0)
+		return -1;
+	reply_line(c->r, "%s no longer has the skill %s, %s.", g.name, c->argv[0],
+		   refresh_words(when));
+	return 0;
 }
 
 /* clang-format off */

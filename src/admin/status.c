@@ -312,13 +312,13 @@ static int put_tasks(struct command *c, int64_t group_id, struct err *e)
 	return rc;
 }
 
-static void status_of_group(struct command *c)
+static int status_of_group(struct command *c, struct err *e)
 {
 	struct group_view v = {.name = c->here->name, .r = c->r};
 	int64_t counts[6] = {0};
-	struct err e = ERR_INIT;
-	int rc = store_message_counts(c->o->store, c->here->id, counts, &e);
 
+	if (store_message_counts(c->o->store, c->here->id, counts, e) < 0)
+		return -1;
 	reply_line(c->r, "%s", c->here->name);
 	router_each_session(c->o->router, put_session, &v);
 	if (!v.n)
@@ -326,24 +326,21 @@ static void status_of_group(struct command *c)
 	reply_line(c->r, "messages: %lld wait; of the newest: %lld answered, %lld failed",
 		   (long long)counts[MSG_PENDING], (long long)counts[MSG_ANSWERED],
 		   (long long)counts[MSG_FAILED]);
-	if (rc == 0)
-		rc = put_tasks(c, c->here->id, &e);
-	reply_done(c->r, rc, &e);
+	return put_tasks(c, c->here->id, e);
 }
 
-static void status(struct command *c)
+static int status(struct command *c, struct err *e)
 {
 	struct report *p;
 
-	if (c->where == CMD_GROUP) {
-		status_of_group(c);
-		return;
-	}
+	if (c->where == CMD_GROUP)
+		return status_of_group(c, e);
 	p = xcalloc(1, sizeof(*p));
 	p->o = *c->o;
 	p->r = c->r;
 	reply_on_gone(c->r, report_gone, p);
 	router_ask_warden(c->o->router, report, p);
+	return COMMAND_LATER;
 }
 
 const struct command_form commands_status[] = {

@@ -84,20 +84,20 @@ static void say_none(struct command *c)
 			c->lead);
 }
 
-static void list(struct command *c)
+static int list(struct command *c, struct err *e)
 {
 	struct list l = {.c = c, .r = c->r};
-	struct err e = ERR_INIT;
 	int64_t group;
-	int rc = scope(c, c->argc ? c->argv[0] : NULL, &group, &e);
+	int rc;
 
+	if (scope(c, c->argc ? c->argv[0] : NULL, &group, e) < 0)
+		return -1;
 	l.many = !group;
-	if (rc == 0)
-		rc = store_task_each(c->o->store, group, false, list_task, &l, &e);
+	rc = store_task_each(c->o->store, group, false, list_task, &l, e);
 	zones_drop(&l.zones);
 	if (rc == 0 && !l.n)
 		say_none(c);
-	reply_done(c->r, rc, &e);
+	return rc;
 }
 
 static void show_task(void *ctx, const struct task_row *t)
@@ -108,15 +108,13 @@ static void show_task(void *ctx, const struct task_row *t)
 	reply_text(ctx, text.p);
 }
 
-static void show(struct command *c)
+static int show(struct command *c, struct err *e)
 {
 	struct task_named t;
-	struct err e = ERR_INIT;
-	int rc = task_named(c->o->router, c->by, c->here, c->argv[0], TASK_SEE, &t, &e);
 
-	if (rc == 0)
-		rc = store_task_get(c->o->store, t.id, show_task, c->r, &e);
-	reply_done(c->r, rc, &e);
+	if (task_named(c->o->router, c->by, c->here, c->argv[0], TASK_SEE, &t, e) < 0)
+		return -1;
+	return store_task_get(c->o->store, t.id, show_task, c->r, e);
 }
 
 struct runs {
@@ -136,27 +134,24 @@ static void list_run(void *ctx, const struct run_row *row)
 	l->n++;
 }
 
-static void runs(struct command *c)
+static int runs(struct command *c, struct err *e)
 {
 	struct runs l = {.c = c};
 	struct task_named t = {.id = 0};
-	struct err e = ERR_INIT;
 	int64_t limit = RUNS_SHOWN, group = 0;
-	int rc = 0;
 
-	if (c->argc > 1)
-		rc = str_to_i64(c->argv[1], 1, RUNS_MAX, &limit, &e);
-	if (rc == 0 && c->argc)
-		rc = task_named(c->o->router, c->by, c->here, c->argv[0], TASK_SEE, &t, &e);
-	else if (rc == 0)
-		rc = scope(c, NULL, &group, &e);
+	if (c->argc > 1 && str_to_i64(c->argv[1], 1, RUNS_MAX, &limit, e) < 0)
+		return -1;
+	if (c->argc ? task_named(c->o->router, c->by, c->here, c->argv[0], TASK_SEE, &t, e) < 0
+		    : scope(c, NULL, &group, e) < 0)
+		return -1;
 	l.zone = t.id ? t.zone : NULL;
-	if (rc == 0)
-		rc = store_run_each(c->o->store, t.id ? t.group_id : group, t.id, limit, list_run,
-				    &l, &e);
-	if (rc == 0 && !l.n)
+	if (store_run_each(c->o->store, t.id ? t.group_id : group, t.id, limit, list_run, &l, e) <
+	    0)
+		return -1;
+	if (!l.n)
 		reply_line(c->r, "Nothing has run yet.");
-	reply_done(c->r, rc, &e);
+	return 0;
 }
 
 struct output {
@@ -174,29 +169,24 @@ static void copy_output(void *ctx, const struct run_row *row)
 	o->text = xstrdup(said);
 }
 
-static void output(struct command *c)
+static int output(struct command *c, struct err *e)
 {
 	_cleanup_free_ char *text = NULL;
 	struct output o = {.group_id = 0};
-	struct err e = ERR_INIT;
 	int64_t id, group;
-	int rc = str_to_i64(c->argv[0], 1, INT64_MAX, &id, &e);
+	int rc;
 
-	if (rc < 0)
-		err_set(&e, E_INVAL, "\"%.40s\" is no number of a run; %stasks runs lists them",
-			c->argv[0], c->lead);
-	if (rc == 0)
-		rc = scope(c, NULL, &group, &e);
-	if (rc == 0)
-		rc = store_run_get(c->o->store, id, copy_output, &o, &e);
+	if (command_id(c, "a run", "tasks runs", &id, e) < 0 || scope(c, NULL, &group, e) < 0)
+		return -1;
+	rc = store_run_get(c->o->store, id, copy_output, &o, e);
 	text = o.text;
 	/* A run of another group is one that is not there. */
-	if ((rc < 0 && e.code == E_GONE) || (rc == 0 && group && o.group_id != group))
-		rc = err_set(&e, E_GONE, "there is no run %lld; %stasks runs lists them",
-			     (long long)id, c->lead);
+	if ((rc < 0 && e->code == E_GONE) || (rc == 0 && group && o.group_id != group))
+		return err_set(e, E_GONE, "there is no run %lld; %stasks runs lists them",
+			       (long long)id, c->lead);
 	if (rc == 0)
 		reply_text(c->r, text);
-	reply_done(c->r, rc, &e);
+	return rc;
 }
 
 /* --- making and changing ------------------------------------------------------------------ */
@@ -223,13 +213,12 @@ static bool lacks_quotes(const char *schedule)
 	return schedule[0] != '@' && !strchr(schedule, ' ');
 }
 
-static void add(struct command *c)
+static int add(struct command *c, struct err *e)
 {
 	_cleanup_json_ cJSON *args = cJSON_CreateObject();
 	struct group_row g;
-	struct err e = ERR_INIT;
 	int64_t id;
-	int rc = command_group(c, c->argv[0], &g, &e);
+	int rc = command_group(c, c->argv[0], &g, e);
 
 	cJSON_AddStringToObject(args, "name", c->argv[1]);
 	cJSON_AddStringToObject(args, "schedule", c->argv[2]);
@@ -238,15 +227,14 @@ static void add(struct command *c)
 		bool here = c->here && c->here->id == g.id && c->chat_id;
 		struct task_place place = {&g, here ? c->chat_id : 0, here ? c->thread : ""};
 
-		rc = task_put(c->o->router, &place, c->by, 0, args, &id, &e);
+		rc = task_put(c->o->router, &place, c->by, 0, args, &id, e);
 	}
-	if (rc == 0)
-		rc = say_task(c, "Made", id, &e);
-	else if (e.code == E_INVAL && !str_starts(e.msg, "name:") && lacks_quotes(c->argv[2]))
-		err_set(&e, E_INVAL,
+	if (rc < 0 && e->code == E_INVAL && !str_starts(e->msg, "name:") &&
+	    lacks_quotes(c->argv[2]))
+		err_set(e, E_INVAL,
 			"\"%.40s\" is no schedule; put all of it in quotes: %stasks add %s %s \"cron 0 8 * * mon\" PROMPT",
 			c->argv[2], c->lead, c->argv[0], c->argv[1]);
-	reply_done(c->r, rc, &e);
+	return rc < 0 ? -1 : say_task(c, "Made", id, e);
 }
 
 static int known_member(const char *key, struct err *e)
@@ -261,28 +249,23 @@ static int known_member(const char *key, struct err *e)
 	return err_set(e, E_INVAL, "a task has no \"%.40s\": use one of %s", key, all.p);
 }
 
-static void set(struct command *c)
+static int set(struct command *c, struct err *e)
 {
 	_cleanup_json_ cJSON *args = cJSON_CreateObject();
+	struct task_place place = {.thread = ""};
 	struct task_named t;
 	struct group_row g;
-	struct err e = ERR_INIT;
 	int64_t id;
-	int rc = task_named(c->o->router, c->by, c->here, c->argv[0], TASK_CHANGE, &t, &e);
 
 	cJSON_AddStringToObject(args, c->argv[1], c->argv[2]);
-	if (rc == 0)
-		rc = known_member(c->argv[1], &e);
-	if (rc == 0)
-		rc = store_group_at(c->o->store, t.group_id, &g, &e);
-	if (rc == 0) {
-		struct task_place place = {&g, t.chat_id, ""};
-
-		rc = task_put(c->o->router, &place, c->by, t.id, args, &id, &e);
-	}
-	if (rc == 0)
-		rc = say_task(c, "Changed", t.id, &e);
-	reply_done(c->r, rc, &e);
+	if (task_named(c->o->router, c->by, c->here, c->argv[0], TASK_CHANGE, &t, e) < 0 ||
+	    known_member(c->argv[1], e) < 0 || store_group_at(c->o->store, t.group_id, &g, e) < 0)
+		return -1;
+	place.group = &g;
+	place.chat_id = t.chat_id;
+	if (task_put(c->o->router, &place, c->by, t.id, args, &id, e) < 0)
+		return -1;
+	return say_task(c, "Changed", t.id, e);
 }
 
 /* --- steering ----------------------------------------------------------------------------- */
@@ -318,36 +301,35 @@ static int run_task(struct command *c, const struct task_named *t, struct err *e
 	return 0;
 }
 
-static void steer(struct command *c,
-		  int (*act)(struct command *, const struct task_named *, struct err *))
+static int steer(struct command *c,
+		 int (*act)(struct command *, const struct task_named *, struct err *),
+		 struct err *e)
 {
 	struct task_named t;
-	struct err e = ERR_INIT;
-	int rc = task_named(c->o->router, c->by, c->here, c->argv[0], TASK_STEER, &t, &e);
 
-	if (rc == 0)
-		rc = act(c, &t, &e);
-	reply_done(c->r, rc, &e);
+	if (task_named(c->o->router, c->by, c->here, c->argv[0], TASK_STEER, &t, e) < 0)
+		return -1;
+	return act(c, &t, e);
 }
 
-static void tasks_pause(struct command *c)
+static int tasks_pause(struct command *c, struct err *e)
 {
-	steer(c, pause_task);
+	return steer(c, pause_task, e);
 }
 
-static void tasks_resume(struct command *c)
+static int tasks_resume(struct command *c, struct err *e)
 {
-	steer(c, resume_task);
+	return steer(c, resume_task, e);
 }
 
-static void tasks_cancel(struct command *c)
+static int tasks_cancel(struct command *c, struct err *e)
 {
-	steer(c, cancel_task);
+	return steer(c, cancel_task, e);
 }
 
-static void tasks_run(struct command *c)
+static int tasks_run(struct command *c, struct err *e)
 {
-	steer(c, run_task);
+	return steer(c, run_task, e);
 }
 
 /* --- pause and resume of a task or of a whole group ---------------------------------------- */
@@ -382,41 +364,37 @@ static int pause_group(struct command *c, const struct group_row *g, bool paused
 	return 0;
 }
 
-static void pause_or_resume(struct command *c, bool paused)
+static int pause_or_resume(struct command *c, bool paused, struct err *e)
 {
+	struct err gone = ERR_INIT;
 	struct task_named t;
 	struct group_row g;
-	struct err e = ERR_INIT, gone = ERR_INIT;
-	bool group;
-	int rc = find_group(c, &g, &group, &e);
+	bool group, task;
 
-	if (rc < 0) {
-		reply_fail(c->r, &e);
-		return;
-	}
-	rc = task_named(c->o->router, c->by, c->here, c->argv[0], TASK_STEER, &t, &gone);
-	if (group && rc == 0)
-		rc = err_set(
-			&e, E_INVAL,
+	if (find_group(c, &g, &group, e) < 0)
+		return -1;
+	task = task_named(c->o->router, c->by, c->here, c->argv[0], TASK_STEER, &t, &gone) == 0;
+	if (group && task)
+		return err_set(
+			e, E_INVAL,
 			"%.64s is a group and a task: %stasks %s %s is for the task; give the task another name for the group",
 			c->argv[0], c->lead, paused ? "pause" : "resume", c->argv[0]);
-	else if (group)
-		rc = pause_group(c, &g, paused, &e);
-	else if (rc < 0)
-		e = gone;
-	else
-		rc = paused ? pause_task(c, &t, &e) : resume_task(c, &t, &e);
-	reply_done(c->r, rc, &e);
+	if (group)
+		return pause_group(c, &g, paused, e);
+	if (task)
+		return paused ? pause_task(c, &t, e) : resume_task(c, &t, e);
+	*e = gone;
+	return -1;
 }
 
-static void pause_it(struct command *c)
+static int pause_it(struct command *c, struct err *e)
 {
-	pause_or_resume(c, true);
+	return pause_or_resume(c, true, e);
 }
 
-static void resume_it(struct command *c)
+static int resume_it(struct command *c, struct err *e)
 {
-	pause_or_resume(c, false);
+	return pause_or_resume(c, false, e);
 }
 
 /* clang-format off */

@@ -8,14 +8,9 @@
 #define DAYS_MAX 366
 #define DAY_MS	 ((int64_t)86400000)
 
-struct table {
-	struct reply *r;
-	int64_t n;
-};
-
 static void put_row(void *ctx, const struct usage_row *u)
 {
-	struct table *t = ctx;
+	struct listing *t = ctx;
 
 	t->n++;
 	reply_line(t->r, "%-12s %5lld turns  %9lld in  %9lld out  %9lld cached  $%.4f", u->what,
@@ -27,7 +22,7 @@ static int put_tables(struct command *c, const struct group_row *g, int64_t days
 {
 	int64_t now = clock_wall(c->o->clk);
 	int64_t since = (now / DAY_MS - (days - 1)) * DAY_MS;
-	struct table t = {.r = c->r};
+	struct listing t = {.r = c->r};
 
 	if (g)
 		reply_line(c->r, "%s, the last %lld days (UTC):", g->name, (long long)days);
@@ -50,7 +45,7 @@ static int put_tables(struct command *c, const struct group_row *g, int64_t days
 }
 
 /* [GROUP] [DAYS]: a number is days. */
-static int run_words(struct command *c, struct err *e)
+static int usage(struct command *c, struct err *e)
 {
 	struct group_row g;
 	const char *name = NULL;
@@ -69,14 +64,6 @@ static int run_words(struct command *c, struct err *e)
 	if (!name && c->where != CMD_GROUP)
 		return put_tables(c, NULL, days, e);
 	return command_group(c, name, &g, e) < 0 ? -1 : put_tables(c, &g, days, e);
-}
-
-static void usage(struct command *c)
-{
-	struct err e = ERR_INIT;
-	int rc = run_words(c, &e);
-
-	reply_done(c->r, rc, &e);
 }
 
 const struct command_form commands_usage[] = {

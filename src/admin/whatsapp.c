@@ -39,45 +39,37 @@ static void on_gone(void *ctx)
 	wa_link_cancel(ctx);
 }
 
-static void link_account(const struct control_opts *o, const char *phone, bool force,
-			 struct reply *r)
+static int link_account(struct command *c, const char *phone, bool force, struct err *e)
 {
 	struct search f = {0};
-	struct err e = ERR_INIT;
 
-	router_each_channel(o->router, look, &f);
-	if (!f.found) {
-		err_set(&e, E_GONE,
+	router_each_channel(c->o->router, look, &f);
+	if (!f.found)
+		return err_set(
+			e, E_GONE,
 			"WhatsApp is off; set channels.whatsapp.bridge: local in the configuration "
 			"and restart the server");
-		reply_fail(r, &e);
-		return;
-	}
-	reply_on_gone(r, on_gone, f.found);
-	if (wa_link_start(f.found, phone, force, &events, r, &e) < 0) {
-		reply_on_gone(r, NULL, NULL);
-		reply_fail(r, &e);
-	}
+	reply_on_gone(c->r, on_gone, f.found);
+	if (wa_link_start(f.found, phone, force, &events, c->r, e) == 0)
+		return COMMAND_LATER;
+	reply_on_gone(c->r, NULL, NULL);
+	return -1;
 }
 
-static void link_phone(struct command *c)
+static int link_phone(struct command *c, struct err *e)
 {
 	const char *phone = "";
 	bool force = false;
-	int i = 0;
 
-	for (; i < c->argc; i++) {
+	for (int i = 0; i < c->argc; i++) {
 		if (streq(c->argv[i], "--force"))
 			force = true;
 		else if (streq(c->argv[i], "--phone") && i + 1 < c->argc)
 			phone = c->argv[++i];
 		else
-			break;
+			return COMMAND_USAGE;
 	}
-	if (i < c->argc)
-		reply_usage(c->r);
-	else
-		link_account(c->o, phone, force, c->r);
+	return link_account(c, phone, force, e);
 }
 
 /* Only on the command line: whoever sees the code can link the account. */

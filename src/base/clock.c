@@ -62,3 +62,11 @@ void clock_format(int64_t wall_ms, char out[25])
 		 tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, (int)ms);
 	str_copy(out, 25, text);
 }
+
+void clock_minute(int64_t wall_ms, char out[24])
+{
+	char full[25];
+
+	clock_format(wall_ms, full);
+	snprintf(out, 24, "%.10s %.5sZ", full, full + 11);
+}

@@ -26,5 +26,7 @@ static inline int64_t clock_mono(const struct clock *c)
 }
 /* RFC 3339 UTC with milliseconds, 25 bytes with NUL. */
 void clock_format(int64_t wall_ms, char out[25]);
+/* For a list: "2026-03-01 08:30Z". */
+void clock_minute(int64_t wall_ms, char out[24]);
 
 #endif
