@@ -8,6 +8,7 @@
 #include "admin/command.h"
 #include "base/str.h"
 #include "router/groups.h"
+#include "router/people.h"
 #include "router/settings.h"
 
 /* --- chats -------------------------------------------------------------------------------- */
@@ -128,9 +129,12 @@ static void copy_name(void *ctx, const struct chat_info *c)
 	str_copy(ctx, 65, c->group);
 }
 
-static int link_chat(const struct control_opts *o, const struct group_row *g, const char *word,
-		     struct reply *r, struct err *e)
+static int link_chat(const struct command *c, const struct group_row *g, const char *word,
+		     struct err *e)
 {
+	_cleanup_(buf_free) struct buf said = {0};
+	const struct control_opts *o = c->o;
+	struct reply *r = c->r;
 	struct chat_row chat;
 	char channel[32], owner[65] = "another group";
 	const char *id;
@@ -148,9 +152,11 @@ static int link_chat(const struct control_opts *o, const struct group_row *g, co
 		return err_set(e, E_INVAL, "%.100s belongs to %s: chela groups unlink %.100s first",
 			       word, owner, word);
 	}
-	if (store_chat_link(o->store, chat.id, g->id, e) < 0)
+	if (people_link(o->router, &chat, g, c->by->who, &said, e) < 0)
 		return -1;
 	reply_line(r, "%s belongs to %s: messages from now on are taken.", word, g->name);
+	if (said.len)
+		reply_line(r, "%s", said.p);
 	if (!router_channel(o->router, channel))
 		reply_line(r, "The channel %s is not in the configuration yet.", channel);
 	else if (unseen)
@@ -173,7 +179,7 @@ static int add(struct command *c, struct err *e)
 	if (group_make(c->o->router, name, &g, &made, e) < 0)
 		return -1;
 	if (word)
-		return link_chat(c->o, &g, word, c->r, e);
+		return link_chat(c, &g, word, e);
 	reply_line(
 		c->r,
 		"%s a group %s. Talk to it with chela chat %s, or give it a chat: chela groups add %s CHANNEL:CHAT",

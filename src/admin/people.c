@@ -238,6 +238,21 @@ static int read_scope(const struct command *c, struct group_row *g, struct err *
 	return command_group(c, word, g, e);
 }
 
+/* Without a role the person is a stranger also in a chat alone with us, which still belongs to the group. */
+static void say_chat(const struct command *c, int64_t person, const struct group_row *g)
+{
+	struct err e = ERR_INIT;
+	char chat[170];
+
+	if (c->where == CMD_GROUP || !g->id ||
+	    store_person_chat(c->o->store, person, g->id, chat, sizeof(chat), &e) < 0 || !chat[0])
+		return;
+	reply_line(c->r,
+		   "The direct chat %s belongs to %s still, and the person is a stranger there "
+		   "now: %sgroups unlink %s ends that too.",
+		   chat, g->name, c->lead, chat);
+}
+
 static int role(struct command *c, struct err *e)
 {
 	int role = role_of_word(c->argv[1]);
@@ -260,6 +275,8 @@ static int role(struct command *c, struct err *e)
 	if (role == ROLE_NONE)
 		reply_line(c->r, "%s (person %lld): the role %s%s is taken away.", n.name,
 			   (long long)id, g.id ? "in " : "that holds everywhere", g.name);
+	if (role == ROLE_NONE)
+		say_chat(c, id, &g);
 	else
 		reply_line(c->r, "%s (person %lld) is %s %s%s from now on.", n.name, (long long)id,
 			   role_word((enum role)role), g.id ? "in " : "everywhere", g.name);

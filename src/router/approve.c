@@ -189,6 +189,7 @@ int approve_make_group(struct intake *in, bool *made, struct err *e)
 {
 	struct router *r = in->r;
 	struct approval_subject s;
+	int64_t person;
 	bool new;
 	int n = 0, rc;
 
@@ -201,6 +202,12 @@ int approve_make_group(struct intake *in, bool *made, struct err *e)
 	if (rc == 0 && (group_make(r, s.group, &in->group, &new, e) < 0 ||
 			settings_set(r, in->group.id, "strangers", "allow", e) < 0 ||
 			store_chat_link(r->store, in->chat.id, in->group.id, e) < 0))
+		rc = -1;
+	/* Whose chat it is, is a member of what is made for it. */
+	if (rc == 0 && in->chat.direct &&
+	    (store_person_make(r->store, in->sender_id, "", &person, e) < 0 ||
+	     store_role_set(r->store, person, in->group.id, ROLE_MEMBER,
+			    "people.unknown_chats: allow", e) < 0))
 		rc = -1;
 	subject_free(&s);
 	in->chat.group_id = in->group.id;

@@ -223,7 +223,7 @@ static int take_main(struct intake *in, struct err *e)
 	if (inbox_put(in, &row, e) < 0 || store_chat_link(r->store, in->chat.id, g.id, e) < 0 ||
 	    store_person_make(r->store, in->sender_id, "", &person, e) < 0 ||
 	    store_role_set(r->store, person, 0, ROLE_OWNER, "the claim code", e) < 0 ||
-	    actor_of(r, &g, in->chat.id, in->sender_id, &by, e) < 0 ||
+	    actor_of(r, &g, in->sender_id, &by, e) < 0 ||
 	    store_act_add(r->store, by.who, in->sender_id, g.id, "chat", "claim", true, e) < 0)
 		return -1;
 	explicit_bzero(&r->claim, sizeof(r->claim));

@@ -230,6 +230,8 @@ int gate_enter(struct intake *in, bool *pass, struct err *e)
 		return -1;
 	if (s.verdict != VERDICT_TAKE)
 		return stop(in, &s, e);
+	if (in->chat.invited && people_arrive(r, &in->chat, &in->group, in->sender_id, &s, e) < 0)
+		return -1;
 	in->set = settings_get(r, in->group.id);
 	*pass = true;
 	return 0;

@@ -64,10 +64,8 @@ static int act_for(struct session *s, const struct waiting *w, struct err *e)
 	int rc = 0;
 
 	/* No sender stands for the operator in a task only; a message without one is nobody's. */
-	if (w->run_id)
-		rc = task_actor(s->r, &s->group, w->chat_id, w->sender_id, &a, e);
-	else if (w->sender_id)
-		rc = actor_of(s->r, &s->group, w->chat_id, w->sender_id, &a, e);
+	if (w->run_id || w->sender_id)
+		rc = actor_of(s->r, &s->group, w->sender_id, &a, e);
 	if (rc < 0)
 		return -1;
 	actor_lessen(&s->by, &a);

@@ -11,16 +11,13 @@ void actor_operator(struct actor *out)
 	str_copy(out->who, sizeof(out->who), "the operator");
 }
 
-int actor_of(struct router *r, const struct group_row *g, int64_t chat_id, int64_t sender_id,
-	     struct actor *out, struct err *e)
+int actor_of(struct router *r, const struct group_row *g, int64_t sender_id, struct actor *out,
+	     struct err *e)
 {
-	struct chat_row chat;
 	struct standing s;
-	struct place p = {.chat = chat_id ? &chat : NULL, .group = g, .sender_id = sender_id};
+	struct place p = {.group = g, .sender_id = sender_id};
 
 	*out = (struct actor){.role = ROLE_NONE};
-	if (chat_id && store_chat_get(r->store, chat_id, &chat, e) < 0)
-		return -1;
 	if (people_judge(r, &p, &s, NULL, e) < 0)
 		return -1;
 	out->sender_id = sender_id;

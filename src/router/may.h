@@ -20,10 +20,9 @@ struct actor {
 };
 /* The operator: at this machine, with the rights of the server's user. */
 void actor_operator(struct actor *out);
-/* Of a sender in a group's chat. sender 0, or the console: the operator. In a direct chat that belongs to the group a stranger counts as a member: the
- * chat is that person's; in a group with `strangers allow` as a guest. */
-int actor_of(struct router *r, const struct group_row *g, int64_t chat_id, int64_t sender_id,
-	     struct actor *out, struct err *e) must_check;
+/* Of a sender in a group, as of now. sender 0, or the console: the operator. In a group with `strangers allow` a stranger is a guest. */
+int actor_of(struct router *r, const struct group_row *g, int64_t sender_id, struct actor *out,
+	     struct err *e) must_check;
 /* a is acting for b as well from now on: the lesser role. A zeroed a (who "") becomes b. */
 void actor_lessen(struct actor *a, const struct actor *b);
 

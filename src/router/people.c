@@ -86,10 +86,12 @@ static void judge_stranger(struct router *r, const struct place *p, struct stand
 {
 	enum strangers_rule rule = settings_get(r, p->group->id)->strangers;
 
-	if (p->chat && p->chat->direct && p->chat->group_id == p->group->id) {
+	if (p->chat && p->chat->direct && p->chat->invited && p->chat->group_id == p->group->id) {
 		out->role = ROLE_MEMBER;
-		say(why, "No role, but this is a chat with that person alone, and it was linked to "
-			 "the group: counts as a member.");
+		out->invited = true;
+		say(why, "No role yet, but this is a chat with that person alone, and nobody has "
+			 "written in it since it was linked to the group: the first message gives "
+			 "the role member.");
 	} else if (rule == STRANGERS_ALLOW && !p->group->is_main) {
 		out->role = ROLE_GUEST;
 		say(why, "No role: a stranger. The group's setting strangers is allow: a guest.");

@@ -28,11 +28,21 @@ struct standing {
 	enum verdict verdict;
 	enum role role; /* effective, in the group; without one: everywhere */
 	int64_t person_id;
+	bool invited;  /* has no role yet: what is taken in here must be handed to people_arrive */
 	char who[100]; /* "Ann (telegram:123)" */
 };
 /* why: NULL, or a line for each step is added. */
 int people_judge(struct router *r, const struct place *p, struct standing *out, struct buf *why,
 		 struct err *e) must_check;
+
+/* people_link.c */
+/* The chat belongs to the group from now on. When it is one of a person alone, who has no role there, the person becomes a member: now, or with the
+ * first message when we do not know yet who that is. said: one line about that, or nothing. by: who links, for the record. */
+int people_link(struct router *r, const struct chat_row *chat, const struct group_row *g,
+		const char *by, struct buf *said, struct err *e) must_check;
+/* Something of this sender is taken in, in a linked chat with an invitation: it is used up, by giving the role where s says so. */
+int people_arrive(struct router *r, const struct chat_row *chat, const struct group_row *g,
+		  int64_t sender_id, const struct standing *s, struct err *e) must_check;
 
 enum unknown_chats {
 	UNKNOWN_IGNORE,

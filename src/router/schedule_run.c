@@ -131,7 +131,7 @@ static void begin(struct router *r, int64_t run_id, const char *data)
 	if (rc < 0 || p.run.state >= RUN_OK ||
 	    (rc = store_group_at(r->store, p.task.group_id, &g, &e)) < 0 ||
 	    (rc = store_chat_get(r->store, p.task.chat_id, &chat, &e)) < 0 ||
-	    (rc = task_allowed(r, &g, chat.id, p.task.sender_id, &maker, &allowed, &e)) < 0) {
+	    (rc = task_allowed(r, &g, p.task.sender_id, &maker, &allowed, &e)) < 0) {
 		if (rc < 0)
 			router_fatal(r, &e);
 		pair_free(&p);

@@ -49,29 +49,19 @@ static int is_maker(struct router *r, const struct actor *by, const struct task_
 	return 0;
 }
 
-int task_actor(struct router *r, const struct group_row *g, int64_t chat_id, int64_t sender_id,
-	       struct actor *out, struct err *e)
-{
-	bool theirs = true;
-
-	if (sender_id && store_said_last(r->store, chat_id, sender_id, &theirs, e) < 0)
-		return -1;
-	return actor_of(r, g, theirs ? chat_id : 0, sender_id, out, e);
-}
-
-int task_allowed(struct router *r, const struct group_row *g, int64_t chat_id, int64_t sender_id,
+int task_allowed(struct router *r, const struct group_row *g, int64_t sender_id,
 		 struct actor *maker, bool *yes, struct err *e)
 {
 	struct group_row main;
 	struct actor there;
 
-	if (task_actor(r, g, chat_id, sender_id, maker, e) < 0)
+	if (actor_of(r, g, sender_id, maker, e) < 0)
 		return -1;
 	*yes = maker->role >= ROLE_MEMBER;
 	if (*yes || maker->role == ROLE_BLOCKED)
 		return 0;
 	if (store_group_get(r->store, "main", &main, e) < 0 ||
-	    actor_of(r, &main, 0, sender_id, &there, e) < 0)
+	    actor_of(r, &main, sender_id, &there, e) < 0)
 		return -1;
 	*yes = there.role >= ROLE_ADMIN;
 	return 0;
@@ -89,7 +79,7 @@ static int check_maker(struct router *r, const struct actor *by, const struct ta
 	if (own && by->role >= ROLE_MEMBER)
 		return 0;
 	if (store_group_at(r->store, t->group_id, &g, e) < 0 ||
-	    task_actor(r, &g, t->chat_id, t->sender_id, &maker, e) < 0)
+	    actor_of(r, &g, t->sender_id, &maker, e) < 0)
 		return -1;
 	if (by->role < ROLE_ADMIN)
 		return err_set(

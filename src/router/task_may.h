@@ -24,11 +24,8 @@ int task_named(struct router *r, const struct actor *by, const struct group_row 
 	       const char *word, enum task_act act, struct task_named *out,
 	       struct err *e) must_check;
 
-/* In whose name a task acts: of who made it, with the rights of now. Only who is alone with us in a direct chat is a member by that chat. */
-int task_actor(struct router *r, const struct group_row *g, int64_t chat_id, int64_t sender_id,
-	       struct actor *out, struct err *e) must_check;
 /* Whether who made it may still have it run there; *maker: who that is. The rule for making one, as of now: an admin of main has tasks in all groups. */
-int task_allowed(struct router *r, const struct group_row *g, int64_t chat_id, int64_t sender_id,
+int task_allowed(struct router *r, const struct group_row *g, int64_t sender_id,
 		 struct actor *maker, bool *yes, struct err *e) must_check;
 
 /* All tasks of a group at once; what becomes of slots in between is each task's catch_up. The caller has checked who may. */

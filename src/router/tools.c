@@ -198,8 +198,7 @@ static void look_again(struct session *s)
 
 	if (!s->by.sender_id)
 		return;
-	rc = s->run_id ? task_actor(s->r, &s->group, s->chat_id, s->by.sender_id, &now, &e)
-		       : actor_of(s->r, &s->group, s->chat_id, s->by.sender_id, &now, &e);
+	rc = actor_of(s->r, &s->group, s->by.sender_id, &now, &e);
 	if (rc < 0 && e.code != E_GONE)
 		router_fatal(s->r, &e);
 	else if (rc == 0 && now.role < s->by.role)

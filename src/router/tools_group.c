@@ -6,6 +6,7 @@
 #include <string.h>
 #include "base/str.h"
 #include "router/groups.h"
+#include "router/people.h"
 #include "router/settings.h"
 #include "router/tools.h"
 
@@ -89,7 +90,7 @@ static int split_chat(struct router *r, const char *word, char channel[32], cons
 }
 
 static int link_chat(struct session *s, const struct group_row *g, const char *channel,
-		     const char *id, struct err *e)
+		     const char *id, struct buf *said, struct err *e)
 {
 	struct chat_row chat;
 	struct group_row owner;
@@ -103,7 +104,7 @@ static int link_chat(struct session *s, const struct group_row *g, const char *c
 			       "the chat belongs to the group %s: it must be unlinked there first",
 			       owner.name);
 	}
-	return store_chat_link(s->r->store, chat.id, g->id, e);
+	return people_link(s->r, &chat, g, s->by.who, said, e);
 }
 
 static void register_group(void *peer, struct mcp_call *c, const cJSON *args)
@@ -113,7 +114,8 @@ static void register_group(void *peer, struct mcp_call *c, const cJSON *args)
 	const char *id = NULL;
 	struct group_row g;
 	struct err e = ERR_INIT;
-	char channel[32], reply[500];
+	_cleanup_(buf_free) struct buf said = {0};
+	char channel[32], reply[800];
 	bool fresh = false;
 
 	/* All that can be wrong, before anything is made. */
@@ -122,7 +124,7 @@ static void register_group(void *peer, struct mcp_call *c, const cJSON *args)
 		return;
 	}
 	if (group_make(s->r, name, &g, &fresh, &e) < 0 ||
-	    (word && link_chat(s, &g, channel, id, &e) < 0)) {
+	    (word && link_chat(s, &g, channel, id, &said, &e) < 0)) {
 		if (store_broken(s->r->store))
 			tool_failed(s, c, &e);
 		else
@@ -133,12 +135,13 @@ static void register_group(void *peer, struct mcp_call *c, const cJSON *args)
 		return;
 	}
 	tool_record(s, true, "register_group %s %s", g.name, word ? word : "");
-	snprintf(reply, sizeof(reply), "%s group %s.%s%s%s",
+	snprintf(reply, sizeof(reply), "%s group %s.%s%s%s%s%s",
 		 fresh ? "Made the" : "There was already a", g.name,
 		 word ? " From now on messages of " : " No chat belongs to it yet by this call.",
 		 word ? word : "",
 		 word ? " go to it; who has no role there is treated by its setting \"strangers\"."
-		      : "");
+		      : "",
+		 said.len ? " " : "", said.len ? said.p : "");
 	mcp_reply_text(c, reply, false);
 }
 

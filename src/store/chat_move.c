@@ -50,8 +50,9 @@ int store_chat_move(struct store *st, const char *channel, const char *id, const
 	static const char outbox[] =
 		"UPDATE outbox SET chat_id = ?2 WHERE chat_id = ?1 AND state < 2 AND state = 0"
 		" AND id != ?3"; /* state < 2: the words of the partial index */
-	static const char link[] = "INSERT OR IGNORE INTO group_chats(chat_id, group_id)"
-				   " SELECT ?2, group_id FROM group_chats WHERE chat_id = ?1";
+	static const char link[] =
+		"INSERT OR IGNORE INTO group_chats(chat_id, group_id, invited)"
+		" SELECT ?2, group_id, invited FROM group_chats WHERE chat_id = ?1";
 	static const char unlink[] = "DELETE FROM group_chats WHERE chat_id = ?1";
 	static const char tasks[] = "UPDATE tasks SET chat_id = ?2 WHERE chat_id = ?1";
 	static const char asked[] =

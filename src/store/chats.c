@@ -4,12 +4,13 @@
  * number has a bound.
  */
 #include "store/impl.h"
+#include "store/people_impl.h"
 #include <string.h>
 #include "base/str.h"
 
 #define CHAT_COLUMNS                                                                               \
 	"SELECT c.id, coalesce(gc.group_id, 0), c.channel, c.platform_id, c.direct, c.seen_ms,"    \
-	" c.title"
+	" c.title, coalesce(gc.invited <> '', 0)"
 #define CHAT_TABLES " FROM chats c LEFT JOIN group_chats gc ON gc.chat_id = c.id"
 
 static void read_columns(sqlite3_stmt *s, struct chat_row *out)
@@ -21,6 +22,7 @@ static void read_columns(sqlite3_stmt *s, struct chat_row *out)
 		 (const char *)sqlite3_column_text(s, 3));
 	out->direct = sqlite3_column_int(s, 4) != 0;
 	out->seen_ms = sqlite3_column_int64(s, 5);
+	out->invited = sqlite3_column_int(s, 7) != 0;
 }
 
 static int read_chat(struct store *st, sqlite3_stmt *s, struct chat_row *out, struct err *e)
@@ -178,7 +180,7 @@ int store_chat_link(struct store *st, int64_t chat_id, int64_t group_id, struct 
 {
 	static const char sql[] =
 		"INSERT INTO group_chats(chat_id, group_id) VALUES (?1, ?2)"
-		" ON CONFLICT(chat_id) DO UPDATE SET group_id = excluded.group_id";
+		" ON CONFLICT(chat_id) DO UPDATE SET group_id = excluded.group_id, invited = ''";
 	_cleanup_stmt_ sqlite3_stmt *s = store_write(st, sql, e);
 
 	if (!s)
@@ -216,9 +218,9 @@ int store_chat_each(struct store *st, int64_t group_id, chat_info_fn *fn, void *
 	while ((rc = store_step(st, s, e)) > 0) {
 		read_columns(s, &c.chat);
 		c.title = (const char *)sqlite3_column_text(s, 6);
-		c.refused = sqlite3_column_int64(s, 7);
-		c.group = (const char *)sqlite3_column_text(s, 8);
-		c.last_ms = sqlite3_column_int64(s, 9);
+		c.refused = sqlite3_column_int64(s, 8);
+		c.group = (const char *)sqlite3_column_text(s, 9);
+		c.last_ms = sqlite3_column_int64(s, 10);
 		fn(ctx, &c);
 	}
 	return rc;
@@ -250,6 +252,11 @@ int store_main_chat(struct store *st, int64_t *chat_id, int64_t *group_id, struc
 	static const char sql[] =
 		"SELECT c.id, g.id FROM groups g JOIN group_chats gc ON gc.group_id = g.id"
 		" JOIN chats c ON c.id = gc.chat_id WHERE g.is_main = 1"
+		/* Not to somebody alone who has no role there any more. */
+		" AND NOT (c.direct AND c.channel <> 'console' AND " CHAT_PEER " <> 0"
+		"  AND gc.invited = '' AND coalesce((SELECT iif(min(r.role) < 0, -1, max(r.role))"
+		"   FROM roles r JOIN senders p ON p.person_id = r.person_id WHERE p.id = " CHAT_PEER
+		"   AND r.group_id IN (0, g.id)), 0) <= 0)"
 		" ORDER BY c.channel = 'console', (SELECT max(m.id) FROM messages m"
 		"  WHERE m.chat_id = c.id) DESC, c.id LIMIT 1";
 	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);

@@ -189,7 +189,8 @@ int store_person_forget(struct store *st, int64_t person_id, struct err *e)
 	static const char leave[] = "UPDATE senders SET person_id = NULL WHERE person_id = ?1";
 	static const char gone[] = "DELETE FROM people WHERE id = ?1";
 
-	if (run_two(st, leave, person_id, 0, e) < 0 || run_two(st, gone, person_id, 0, e) < 0)
+	if (store_invites_withdraw(st, person_id, 0, e) < 0 ||
+	    run_two(st, leave, person_id, 0, e) < 0 || run_two(st, gone, person_id, 0, e) < 0)
 		return -1;
 	if (sqlite3_changes(st->db) != 1)
 		return err_set(e, E_GONE, "there is no person %lld", (long long)person_id);
@@ -255,7 +256,9 @@ int store_role_set(struct store *st, int64_t person_id, int64_t group_id, enum r
 	_cleanup_stmt_ sqlite3_stmt *s = NULL;
 
 	if (role == ROLE_NONE)
-		return run_two(st, del, person_id, group_id, e);
+		return store_invites_withdraw(st, person_id, group_id, e) < 0
+			       ? -1
+			       : run_two(st, del, person_id, group_id, e);
 	s = store_write(st, put, e);
 	if (!s)
 		return -1;

@@ -63,6 +63,18 @@ typedef void role_fn(void *ctx, int64_t group_id, const char *group, enum role r
 		     const char *given_by);
 int store_role_each(struct store *st, int64_t person_id, role_fn *fn, void *ctx,
 		    struct err *e) must_check;
+/* invites.c: the sender who is alone with us in a direct chat; 0 = it is none, or nobody knows yet. */
+int store_chat_peer(struct store *st, int64_t chat_id, int64_t *sender_id,
+		    struct err *e) must_check;
+/* Whoever writes first in this linked chat, alone with us, is to become a member; by: who let them, "" takes it back. Linking takes it back too, and so
+ * does taking a role away from anybody of that channel in the group. */
+int store_chat_invite(struct store *st, int64_t chat_id, const char *by,
+		      struct err *e) must_check;
+int store_chat_invited(struct store *st, int64_t chat_id, char *by, size_t cap,
+		       struct err *e) must_check;
+/* A direct chat of the person that belongs to the group, "telegram:1001", or "". */
+int store_person_chat(struct store *st, int64_t person_id, int64_t group_id, char *out, size_t cap,
+		      struct err *e) must_check;
 /* How many people are owners, everywhere or in main. */
 int store_owners(struct store *st, int64_t *n, struct err *e) must_check;
 

@@ -93,6 +93,7 @@ struct chat_row {
 	int64_t group_id; /* 0 = the chat belongs to no group */
 	int64_t seen_ms;  /* when it was last refused */
 	bool direct;	  /* one person with the assistant */
+	bool invited;	  /* whoever writes first becomes a member: see store_chat_invite */
 	char channel[32];
 	char platform_id[128];
 };
@@ -227,9 +228,6 @@ int store_context(struct store *st, int64_t chat_id, const char *session, int64_
 /* Whether the assistant has said something in this thread of the chat (among its last few thousand messages). */
 int store_spoke_in(struct store *st, int64_t chat_id, const char *thread, bool *yes,
 		   struct err *e) must_check;
-/* Whether the newest that a person said in the chat was said by this sender, or by the same person. */
-int store_said_last(struct store *st, int64_t chat_id, int64_t sender_id, bool *yes,
-		    struct err *e) must_check;
 /* Messages of a channel's chats that wait for their files, oldest first. */
 int store_fetching(struct store *st, const char *channel, msg_fn *fn, void *ctx,
 		   struct err *e) must_check;

@@ -107,26 +107,6 @@ int store_spoke_in(struct store *st, int64_t chat_id, const char *thread, bool *
 	return rc < 0 ? -1 : 0;
 }
 
-int store_said_last(struct store *st, int64_t chat_id, int64_t sender_id, bool *yes, struct err *e)
-{
-	/* the words of the partial index messages_said */
-	static const char sql[] =
-		"SELECT 1 FROM senders a JOIN senders b ON b.id = ?2 WHERE a.id ="
-		" (SELECT sender_id FROM messages WHERE chat_id = ?1 AND dir = 0"
-		"  AND substr(platform_id, 1, 6) <> 'event:' ORDER BY id DESC LIMIT 1)"
-		" AND (a.id = b.id OR a.person_id = b.person_id)";
-	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
-	int rc;
-
-	if (!s)
-		return -1;
-	sqlite3_bind_int64(s, 1, chat_id);
-	sqlite3_bind_int64(s, 2, sender_id);
-	rc = store_step(st, s, e);
-	*yes = rc > 0;
-	return rc < 0 ? -1 : 0;
-}
-
 int store_fetching(struct store *st, const char *channel, msg_fn *fn, void *ctx, struct err *e)
 {
 	static const char sql[] = "SELECT " MSG_COLUMNS " FROM messages m JOIN chats c"

@@ -311,3 +311,18 @@ def test_strangers_are_listed_with_their_count(house):
     tg.wait(what="idle", timeout=30)
     assert re.search(rf"telegram:{user}  \"Ivan\"  3 refused", cli(house.server, "people", "strangers"))
     assert heard(house, "knock") == 0
+
+
+def test_the_role_that_a_link_gave_can_be_taken_away(house):
+    tg, server = house.telegram, house.server
+    assert "one person alone" in cli(server, "groups", "add", "bobs", f"telegram:{BOB}")
+    cli(server, "groups", "set", "bobs", "strangers", "ignore")
+    hear(tg, BOB, "am I in?", "echo: am I in")
+    assert "bobs: member, by the operator" in cli(server, "people", "show", f"telegram:{BOB}")
+    assert "member by the link of telegram" in cli(server, "acts")
+    said = cli(server, "people", "role", f"telegram:{BOB}", "none", "bobs")
+    assert f"groups unlink telegram:{BOB}" in said
+    say(tg, BOB, "still in?")
+    tg.wait(what="idle", timeout=30)
+    assert heard(house, "still in") == 0
+    assert "No role: a stranger" in cli(server, "people", "why", f"telegram:{BOB}", f"telegram:{BOB}")

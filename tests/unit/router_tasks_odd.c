@@ -168,39 +168,6 @@ static void who_may_not_any_more_has_no_runs(void **state)
 	}
 }
 
-/* A chat with one person alone makes that person a member, and nobody else. */
-static void anothers_direct_chat_makes_nobody_a_member(void **state)
-{
-	struct house *h = *state;
-	struct err e = ERR_INIT;
-	struct msg_new m = {.session = "",
-			    .thread = "",
-			    .platform_id = "x",
-			    .text = "hi",
-			    .text_len = 2,
-			    .state = MSG_ANSWERED};
-	int64_t g, bob, eve, id;
-	bool dup;
-
-	house_start(h);
-	g = make_group(h, "g1");
-	bob = person(h, "bob", g, ROLE_NONE);
-	eve = person(h, "eve", g, ROLE_NONE);
-	m.chat_id = chat_in(h, "dm-bob", g);
-	m.group_id = g;
-	m.sender_id = bob;
-	assert_ok(store_message_in(h->st, &m, &id, &dup, &e), &e);
-	put(h, g, m.chat_id, eve);
-	pass(h, HOUR);
-	rounds(h, 5);
-	assert_int_equal(runs_in(h, RUN_FAILED), 1);
-	assert_int_equal(h->n_lines, 0);
-	assert_ok(store_task_state(h->st, 1, TASK_CANCELLED, "", &e), &e);
-	put(h, g, m.chat_id, bob);
-	pass(h, HOUR);
-	await(h, &h->n_lines, 1);
-}
-
 /* --- the time zone ------------------------------------------------------------------------ */
 
 static void a_zone_that_has_gone_pauses_it(void **state)
@@ -278,7 +245,6 @@ int main(void)
 		TEST(a_chat_that_is_anothers_hears_nothing_of_it),
 		TEST(neither_does_one_that_moves_during_the_run),
 		TEST(who_may_not_any_more_has_no_runs),
-		TEST(anothers_direct_chat_makes_nobody_a_member),
 		TEST(a_zone_that_has_gone_pauses_it),
 		TEST(a_clock_that_was_ahead_loses_no_slot),
 	};
