@@ -220,171 +220,69 @@ void slack_upload(struct slack_job *j)
 /* --- in -------------------------------------------------------------------------------------------- */
 
 struct slack_fetch {
-	struct slack_fetch *prev, *next;
-	struct slack *s;
-	int64_t id, max, got, told; /* told: size as Slack said, -1 = not */
-	int fd;			    /* the core's */
-	int status;
-	bool html;
-	char mime[128];
-	struct http_call *http;
+	struct download d;
+	int64_t told; /* size as Slack said, -1 = not */
 };
 
-static void fetch_free(struct slack_fetch *f)
+static int judge(struct download *d, struct err *e)
 {
-	*(f->prev ? &f->prev->next : &f->s->fetches) = f->next;
-	if (f->next)
-		f->next->prev = f->prev;
-	if (f->http)
-		http_cancel(f->http);
-	free(f);
-}
+	const struct slack_fetch *f = container_of(d, struct slack_fetch, d);
 
-static void fetch_end(struct slack_fetch *f, const struct err *why)
-{
-	struct channel *c = f->s->c;
-	int64_t id = f->id, got = f->got;
-	char mime[128];
-
-	str_copy(mime, sizeof(mime), f->mime);
-	fetch_free(f);
-	channel_on_fetched(c, id, why ? 0 : got, why ? "" : mime, why);
-}
-
-static void fetch_head(void *ctx, int status, const struct http_header *h, size_t n)
-{
-	struct slack_fetch *f = ctx;
-
-	f->status = status;
-	for (size_t i = 0; i < n; i++) {
-		if (!streq(h[i].name, "content-type"))
-			continue;
-		str_copy(f->mime, sizeof(f->mime), h[i].value);
-		f->mime[strcspn(f->mime, "; ")] = '\0';
-	}
-	f->html = !strcasecmp(f->mime, "text/html");
-}
-
-static bool fetch_body(void *ctx, const uint8_t *p, size_t n)
-{
-	struct slack_fetch *f = ctx;
-	struct err e = ERR_INIT;
-	ssize_t w;
-
-	if (f->status != 200)
-		return true; /* words of a refusal */
-	if ((int64_t)n > f->max - f->got) {
-		err_set(&e, E_LIMIT, "the file is larger than %lld bytes", (long long)f->max);
-		fetch_end(f, &e);
-		return false;
-	}
-	for (size_t at = 0; at < n; at += (size_t)w) {
-		w = write(f->fd, p + at, n - at);
-		if (w < 0 && errno == EINTR) {
-			w = 0;
-			continue;
-		}
-		if (w < 0) {
-			err_sys(&e, errno, "cannot write a file of Slack's");
-			fetch_end(f, &e);
-			return false;
-		}
-	}
-	f->got += (int64_t)n;
-	return true;
-}
-
-static void fetch_done(void *ctx, const struct err *why)
-{
-	struct slack_fetch *f = ctx;
-	struct err e = ERR_INIT;
-
-	f->http = NULL;
-	if (why)
-		err_set(&e, E_TEMP, "Slack: download: %.180s", why->msg);
-	else if (f->status >= 300 && f->status < 400)
-		err_set(&e, E_AUTH,
+	if (d->status >= 300 && d->status < 400)
+		return err_set(
+			e, E_AUTH,
 			"Slack sent the download elsewhere: the bot may not see the file (scope "
 			"files:read; install the app again after adding it)");
-	else if (f->status == 401 || f->status == 403)
-		err_set(&e, E_AUTH, "Slack refuses the download (HTTP %d): scope files:read?",
-			f->status);
-	else if (f->status == 404 || f->status == 410)
-		err_set(&e, E_GONE, "the file is no more in Slack");
-	else if (f->status != 200)
-		err_set(&e, E_TEMP, "Slack: download: HTTP %d", f->status);
-	else if (f->html && f->got != f->told)
-		err_set(&e, E_AUTH,
+	if (d->status == 401 || d->status == 403)
+		return err_set(e, E_AUTH, "Slack refuses the download (HTTP %d): scope files:read?",
+			       d->status);
+	if (d->status == 404 || d->status == 410)
+		return err_set(e, E_GONE, "the file is no more in Slack");
+	if (d->status != 200)
+		return err_set(e, E_TEMP, "Slack: download: HTTP %d", d->status);
+	if (!strcasecmp(d->mime, "text/html") && d->got != f->told)
+		return err_set(
+			e, E_AUTH,
 			"Slack gave a web page in the file's place: the bot may not see the file "
 			"(scope files:read; install the app again after adding it)");
-	else if (f->told >= 0 && f->got != f->told)
-		err_set(&e, E_TEMP, "Slack: download: %lld bytes of %lld", (long long)f->got,
-			(long long)f->told);
-	fetch_end(f, e.code ? &e : NULL);
+	if (f->told >= 0 && d->got != f->told)
+		return err_set(e, E_TEMP, "Slack: download: %lld bytes of %lld", (long long)d->got,
+			       (long long)f->told);
+	return 0;
 }
-
-static const struct http_events fetch_events = {
-	.head = fetch_head,
-	.body = fetch_body,
-	.done = fetch_done,
-};
 
 int slack_fetch(struct channel *c, const struct fetch *want, struct err *e)
 {
+	static const struct download_ops ops = {sizeof(struct slack_fetch), judge, NULL, "Slack"};
 	struct slack *s = c->priv;
 	_cleanup_json_ cJSON *ref = json_parse(want->ref, strlen(want->ref), 4096, e);
 	_cleanup_bearer_ char *bearer = slack_bearer(&s->bot);
 	const struct http_header h[] = {{"Authorization", bearer}, {"User-Agent", "chela"}};
-	const char *url;
-	struct slack_fetch *f;
 	struct http_spec spec = {
 		.method = "GET",
 		.headers = h,
 		.n_headers = ARRAY_LEN(h),
 		.idle_ms = IDLE_MS,
 	};
+	struct slack_fetch *f;
 
-	if (!ref || json_str(ref, "url", &url, e) < 0)
+	if (!ref || json_str(ref, "url", &spec.url, e) < 0)
 		return -1;
-	if (!*url)
+	if (!*spec.url)
 		return err_set(e, E_GONE, "Slack gives no address for this file");
-	if (!slack_url_ok(url, s->origin))
+	if (!slack_url_ok(spec.url, s->origin))
 		return err_set(e, E_PERM, "the file is not on a host of Slack's");
-	spec.url = url;
-	f = xcalloc(1, sizeof(*f));
-	*f = (struct slack_fetch){
-		.s = s,
-		.id = want->id,
-		.max = want->max_bytes,
-		.told = json_peek_i64(ref, "size", -1),
-		.fd = want->fd,
-	};
-	f->http = http_start(s->http, &spec, &fetch_events, f, e);
-	if (!f->http) {
-		free(f);
-		return -1;
-	}
-	f->next = s->fetches;
-	if (f->next)
-		f->next->prev = f;
-	s->fetches = f;
-	return 0;
+	f = download_new(&s->fetches, c, want, &ops);
+	f->told = json_peek_i64(ref, "size", -1);
+	if (download_http(&f->d, s->http, &spec, e) == 0)
+		return 0;
+	download_free(&f->d);
+	return -1;
 }
 
 void slack_fetch_cancel(struct channel *c, int64_t id)
 {
 	struct slack *s = c->priv;
 
-	for (struct slack_fetch *f = s->fetches; f; f = f->next) {
-		if (f->id == id) {
-			fetch_free(f);
-			return;
-		}
-	}
-}
-
-void slack_files_close(struct slack *s)
-{
-	while (s->fetches)
-		fetch_free(s->fetches);
+	download_cancel(&s->fetches, id);
 }

@@ -136,7 +136,7 @@ static void slack_close(struct channel *c)
 	slack_send_close(s);
 	slack_draft_close(s);
 	slack_status_close(s);
-	slack_files_close(s);
+	download_close(&s->fetches);
 	slack_api_close(s);
 	timer_free(s->retry);
 	timer_free(s->verdict);

@@ -14,6 +14,7 @@
 #include "base/json.h"
 #include "base/redact.h"
 #include "channels/channel.h"
+#include "channels/download.h"
 #include "runtime/http.h"
 #include "runtime/ws.h"
 
@@ -172,7 +173,7 @@ struct slack {
 	struct slack_pace *paces;
 	struct slack_draft *drafts;
 	struct slack_status *statuses;
-	struct slack_fetch *fetches;
+	struct download *fetches;
 	int64_t no_stream,
 		no_status; /* loop time before which these are not tried again: Slack refused them */
 	int64_t edit_due;  /* of drafts */
@@ -330,7 +331,6 @@ void slack_upload(struct slack_job *j);
 void slack_upload_cancel(struct slack_upload **u);
 int slack_fetch(struct channel *c, const struct fetch *f, struct err *e);
 void slack_fetch_cancel(struct channel *c, int64_t id);
-void slack_files_close(struct slack *s);
 
 extern const struct channel_ops slack_ops;
 

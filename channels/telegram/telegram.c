@@ -100,7 +100,7 @@ static void close_channel(struct channel *c)
 	tg_poll_close(t);
 	tg_send_close(t);
 	tg_draft_close(t);
-	tg_fetch_close(t);
+	download_close(&t->fetches);
 	while (t->calls)
 		tg_cancel(t->calls);
 	timer_free(t->due);

@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "base/redact.h"
 #include "channels/channel.h"
+#include "channels/download.h"
 #include "runtime/http.h"
 
 extern const struct channel_ops telegram_ops;
@@ -173,7 +174,6 @@ struct tg_poll {
 };
 struct tg_job;
 struct tg_live;
-struct tg_fetch;
 
 struct telegram {
 	struct channel *c;
@@ -189,7 +189,7 @@ struct telegram {
 	struct tg_live *lives;
 	int64_t draft_seq;
 	bool no_drafts; /* this server has no sendMessageDraft */
-	struct tg_fetch *fetches;
+	struct download *fetches;
 	/* Tests make these short. */
 	int64_t poll_s, watchdog_ms, retry_ms, conflict_stuck_ms, typing_ms, group_draft_ms;
 };
@@ -215,6 +215,5 @@ void tg_draft_close(struct telegram *t);
 /* fetch.c */
 int tg_fetch(struct channel *c, const struct fetch *f, struct err *e) must_check;
 void tg_fetch_cancel(struct channel *c, int64_t id);
-void tg_fetch_close(struct telegram *t);
 
 #endif

@@ -145,7 +145,7 @@ static void close_channel(struct channel *c)
 		turn_hook_free(w->hook);
 		wa_link_close(w);
 		wa_send_close(w);
-		wa_fetch_close(w);
+		download_close(&w->ins);
 		wa_typing_close(w);
 		wa_wire_close(w);
 		wa_bridge_stop(w);

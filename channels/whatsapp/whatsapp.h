@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "base/redact.h"
 #include "channels/channel.h"
+#include "channels/download.h"
 #include "channels/whatsapp/link.h"
 #include "runtime/digest.h"
 #include "runtime/proc.h"
@@ -141,7 +142,6 @@ void wa_send_open(struct whatsapp *w);
 void wa_send_close(struct whatsapp *w);
 int wa_fetch(struct channel *c, const struct fetch *f, struct err *e) must_check;
 void wa_fetch_cancel(struct channel *c, int64_t id);
-void wa_fetch_close(struct whatsapp *w);
 void wa_progress(struct channel *c, const char *chat, const char *thread, enum progress_kind kind,
 		 const char *text);
 void wa_typing_open(struct whatsapp *w);
@@ -160,7 +160,6 @@ enum wa_phase {
 };
 struct wa_taken; /* an event that the core has, not yet acknowledged */
 struct wa_out;
-struct wa_in;
 struct wa_typing;
 struct wa_link;
 
@@ -202,7 +201,7 @@ struct whatsapp {
 	/* sending, fetching, signs of life, linking */
 	struct wa_out *outs;
 	struct timer *hasher;
-	struct wa_in *ins;
+	struct download *ins;
 	struct wa_typing *typing;
 	struct timer *typing_timer;
 	struct wa_link *link;
