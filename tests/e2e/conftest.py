@@ -62,10 +62,41 @@ def chat(warm):
     warm.consoles.remove(c)
 
 
+@pytest.fixture
+def server(house):
+    """The server of a file whose `house` has platforms."""
+    return house.server
+
+
+@pytest.fixture
+def telegram(house):
+    yield house.telegram
+    house.telegram.call("clear")
+    assert not house.telegram.violations()
+
+
+@pytest.fixture
+def whatsapp(house):
+    yield house.whatsapp
+    house.whatsapp.call("clear")
+    assert not house.whatsapp.violations()
+
+
 @pytest.fixture(params=OWN_RUNTIMES)
 def own_runtime(request, sandboxes):
     need_runtime(request.param)
     return request.param
+
+
+@pytest.fixture(params=OWN_RUNTIMES, scope="module")
+def shared(request, sandboxes, tmp_path_factory):
+    """One server for all tests of a file that need none of their own."""
+    need_runtime(request.param)
+    s = servers.Server(tmp_path_factory.mktemp("shared") / "home", policy={"runtime": request.param})
+    try:
+        yield s.start()
+    finally:
+        s.close()
 
 
 @pytest.fixture

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The three platforms under one server: fakes, token files, the section `channels` of its config.
+"""The three platforms under one server: fakes, token files, the section `channels` of its config; and all of it, ready to talk to.
 
 Owns: the fakes' processes. Why: tests, chaos and bench need the same household. Must never: let a
 test end well when a fake saw a rule of its platform broken.
 """
+import contextlib
 import os
 import pathlib
 
 import fake_client
+import server as servers
 import testca
 
 NAMES = ("slack", "telegram", "whatsapp")
@@ -65,6 +67,15 @@ class Platforms:
         for fake in self.fakes.values():
             fake.wait(what="ready", timeout=timeout)
 
+    def kept_secret(self, server):
+        """No token is in the log, nor in the store."""
+        log = server.log_path.read_text("utf-8")
+        store = b"".join(p.read_bytes() for p in server.home.glob("chela.db*"))
+        for name, fake in self.fakes.items():
+            for token in (fake.hello[k] for k in ("bot_token", "app_token", "token") if k in fake.hello):
+                assert token not in log, f"a token of {name} is in the log"
+                assert token.encode() not in store, f"a token of {name} is in the store"
+
     def close(self):
         wrong = []
         for fake in self.fakes.values():
@@ -88,6 +99,25 @@ def link(server, groups, **settings):
             assert done.returncode == 0, done.stderr
 
 
+@contextlib.contextmanager
+def house(folder, which=NAMES, config=None, groups=None, speed=20, **settings):
+    """The platforms with their server, which is one attribute of theirs; groups and settings as in link()."""
+    world = Platforms(folder, folder / "home", which, speed)
+    server = servers.Server(folder / "home", servers.merged(world.config(), config or {}), {"runtime": "runc"})
+    try:
+        server.start()
+        link(server, groups or {}, **settings)
+        world.ready()
+        world.server = server
+        yield world
+        world.kept_secret(server)
+    finally:
+        try:
+            server.close()
+        finally:
+            world.close()
+
+
 FROM_BOT = {"from": "bot"}
 
 
@@ -96,8 +126,33 @@ def newest(fake, chat):
     return max([m["n"] for m in fake.messages(chat=chat)] or [0])
 
 
+def say(fake, chat, text, **more):
+    """Says something; gives the platform's id of it."""
+    return fake.inject(do="message", chat=chat, text=text, **more)[0]
+
+
 def answer(fake, chat, text, wait, **more):
     """Says something and waits for the bot's message that shows `wait`; gives (id of what was said, that message)."""
     mark = newest(fake, chat)
-    ids = fake.inject(do="message", chat=chat, text=text, **more)
-    return ids[0], fake.wait(chat=chat, since=mark, plain=wait, timeout=60, **FROM_BOT)[0]
+    said = say(fake, chat, text, **more)
+    return said, fake.wait(chat=chat, since=mark, plain=wait, timeout=60, **FROM_BOT)[0]
+
+
+def ask(fake, chat, text, wait, **more):
+    """As answer(); gives the bot's message alone."""
+    return answer(fake, chat, text, wait, **more)[1]
+
+
+def hear(fake, chat, text, match, **more):
+    """Says something and gives the words of the bot's message that matches."""
+    mark = newest(fake, chat)
+    say(fake, chat, text, **more)
+    return fake.wait(chat=chat, since=mark, regex=match, timeout=60, **FROM_BOT)[0]["plain"]
+
+
+def closed(fake, chat, question):
+    """The question of this id once it has no buttons any more: an edit of its own, which may come after the answer to it."""
+    fake.wait(chat=chat, id=question, edited=True, timeout=60)
+    (shown,) = fake.messages(chat=chat, id=question)
+    assert not shown["buttons"], shown
+    return shown

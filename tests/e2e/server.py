@@ -7,11 +7,13 @@ Must never: use the home of another server, or leave a container or a process.
 import os
 import pathlib
 import re
+import select
 import shutil
 import signal
 import sqlite3
 import subprocess
 import threading
+import time
 
 import engine
 import procs
@@ -101,7 +103,6 @@ class Server:
 
     def wait_ready(self, timeout):
         with os.fdopen(self.ready_fd, "rb", buffering=0) as f:
-            import select
             got = f.read(1) if select.select([f], [], [], timeout)[0] else None
         assert got == b"\n", f"the server did not get ready ({got!r}):\n{self.log()}"
 
@@ -218,6 +219,39 @@ class Server:
         finally:
             db.close()
 
+    def until(self, ready, what, timeout=60):
+        """What ready() gives, once it is something: what stands in the store or in a file is no event that could be
+        waited for. what: words, or a function that gives them."""
+        end = time.monotonic() + timeout
+        while not (found := ready()):
+            assert time.monotonic() < end, f"no {what() if callable(what) else what}\n{self.log()}"
+            self.bus.pause(0.02)
+        return found
+
+    def quiet(self, outbox=True, timeout=60):
+        """Waits until all that was taken in is done with, and all that is to be sent is sent."""
+        going = ["messages WHERE dir = 0 AND state IN (1, 2, 5)", "turns WHERE ended_ms IS NULL",
+                 "task_runs WHERE state < 3"] + ["outbox WHERE state < 2"] * outbox
+        sql = "SELECT " + ", ".join(f"(SELECT count(*) FROM {what})" for what in going)
+        self.until(lambda: not any(self.rows(sql)[0]), lambda: f"end of {dict(zip(going, self.rows(sql)[0]))}", timeout)
+
+    def rewrite(self, old, new):
+        """Changes its configuration; it does not know yet."""
+        path = self.home / "config/chela.yaml"
+        text = path.read_text("utf-8")
+        assert old in text
+        path.write_text(text.replace(old, new), "utf-8")
+
+    def transcripts(self, group, words=""):
+        """What the agent of a group was told, by session, the oldest first: its own files, the newest of which has these
+        words. The agent writes them at its leisure, some time after it has answered."""
+        def texts():
+            files = sorted((self.home / "sessions" / group).glob("projects/*/*.jsonl"),
+                           key=lambda f: f.stat().st_mtime)
+            found = [f.read_text("utf-8") for f in files]
+            return found if found and words in found[-1] else None
+        return self.until(texts, f"{words!r} in a transcript of {group}")
+
     def console(self, group="main", since=0):
         c = Console(self, group, since)
         self.consoles.append(c)
@@ -233,6 +267,13 @@ def run_cli(home, *words, stdin="", timeout=60, env=None):
     return subprocess.run([BINARY, "--home", str(home), *words], input=stdin, text=True,
                           capture_output=True, timeout=timeout, env=environment(env),
                           check=False)
+
+
+def cli(server, *words, status=0):
+    """Runs a command that has to end with this status; all that it says."""
+    done = server.cli(*words)
+    assert done.returncode == status, (words, done.stdout, done.stderr)
+    return done.stdout + done.stderr
 
 
 def have_binary():

@@ -9,7 +9,8 @@ import re
 
 import platforms
 import pytest
-from platforms import newest
+from platforms import FROM_BOT, ask, newest, say
+from server import cli
 
 ALICE, BOB = "1001", "1002"
 FAMILY, WORK, PROJECT = "-2001", "-1003001", "-1003002"
@@ -18,62 +19,14 @@ CONFIG = {"files": {"max_in": "100K", "transcribe": '[sed, s/Ogg/Words of /, "{}
 
 @pytest.fixture(scope="module")
 def house(sandboxes, tmp_path_factory):
-    import server as servers
-    folder = tmp_path_factory.mktemp("groups")
-    world = platforms.Platforms(folder, folder / "home", which=("telegram",), speed=20)
-    config = servers.merged(world.config(), CONFIG)
-    server = servers.Server(folder / "home", config, {"runtime": "runc"})
-    try:
-        server.start()
-        world.ready()
-        world.server = server
+    with platforms.house(tmp_path_factory.mktemp("groups"), which=("telegram",), config=CONFIG) as world:
         yield world
-    finally:
-        try:
-            server.close()
-        finally:
-            world.close()
-
-
-@pytest.fixture
-def telegram(house):
-    yield house.telegram
-    house.telegram.call("clear")
-    assert not house.telegram.violations()
-
-
-@pytest.fixture
-def server(house):
-    return house.server
-
-
-def cli(server, *words, status=0):
-    done = server.cli(*words)
-    assert done.returncode == status, (words, done.stdout, done.stderr)
-    return done.stdout + done.stderr
 
 
 def join(server, group, chat):
     """The chat belongs to the group, whose people are all guests."""
     cli(server, "groups", "add", group, f"telegram:{chat}")
     cli(server, "groups", "set", group, "strangers", "allow")
-
-
-def say(telegram, chat, text, **more):
-    return telegram.inject(do="message", chat=chat, text=text, **more)[0]
-
-
-def ask(telegram, chat, text, wait, **more):
-    """Says something and waits for the answer that shows `wait`."""
-    mark = newest(telegram, chat)
-    say(telegram, chat, text, **more)
-    return telegram.wait(chat=chat, since=mark, plain=wait, timeout=60, **{"from": "bot"})[0]
-
-
-def transcript(server, group):
-    """All that the agent of a group was told, as its own files have it."""
-    files = sorted((server.home / "sessions" / group).glob("projects/*/*.jsonl"))
-    return "\n".join(f.read_text("utf-8") for f in files)
 
 
 def test_a_stranger_is_listed_and_refused_until_linked(telegram, server):
@@ -87,7 +40,7 @@ def test_a_stranger_is_listed_and_refused_until_linked(telegram, server):
     assert server.rows("SELECT count(*) FROM messages")[0][0] == 0
     assert "taken" in cli(server, "groups", "add", "home", f"telegram:{ALICE}")
     ask(telegram, ALICE, "hello", "echo: hello")
-    assert "let me in" not in transcript(server, "home")
+    assert "let me in" not in server.transcripts("home", "hello")[-1]
     assert re.search(rf"^telegram:{ALICE}  home ", cli(server, "chats"), re.M)
     assert f"home: telegram:{ALICE}" in cli(server, "groups")
     cli(server, "groups", "unlink", f"telegram:{ALICE}")
@@ -122,12 +75,12 @@ def test_what_was_said_before_is_told_once(telegram, server):
     say(telegram, FAMILY, "the key is under the mat")
     say(telegram, FAMILY, "!bash touch must-not-run", user=BOB)
     ask(telegram, FAMILY, "where is it", "where is it", mention=True)
-    told = transcript(server, "crew")
+    told = server.transcripts("crew", "where is it")[-1]
     assert told.count("the key is under the mat") >= 1 and "<context note=" in told
     assert not (server.home / "groups/crew/must-not-run").exists()
     ask(telegram, FAMILY, "thanks", "thanks", mention=True)
-    lines = [line for line in transcript(server, "crew").splitlines() if "thanks" in line]
-    assert lines and not any("under the mat" in line for line in lines)
+    lines = [line for line in server.transcripts("crew", "thanks")[-1].splitlines() if "thanks" in line]
+    assert not any("under the mat" in line for line in lines)
 
 
 def test_always_means_always(telegram, server):
@@ -151,7 +104,7 @@ def test_a_thread_can_be_a_session(telegram, server):
     mark = newest(telegram, PROJECT)
     say(telegram, PROJECT, "among ourselves", thread="11")
     ask(telegram, PROJECT, "and more", "and more", mention=True, thread="11")
-    assert len(telegram.messages(chat=PROJECT, since=mark, **{"from": "bot"})) == 1
+    assert len(telegram.messages(chat=PROJECT, since=mark, **FROM_BOT)) == 1
 
 
 def test_files_lie_in_the_agents_folder(telegram, server):
@@ -167,8 +120,7 @@ def test_files_lie_in_the_agents_folder(telegram, server):
         {"kind": "voice", "name": "v.ogg", "text": "OggS spoken"}])
     mark = newest(telegram, ALICE)
     say(telegram, ALICE, "too big", files=[{"kind": "document", "name": "big.bin", "size": 200000}])
-    telegram.wait(chat=ALICE, since=mark, plain="could not be fetched", timeout=60,
-                  **{"from": "bot"})
+    telegram.wait(chat=ALICE, since=mark, plain="could not be fetched", timeout=60, **FROM_BOT)
     assert not list(inbox.glob("*big.bin"))
 
 
@@ -177,7 +129,7 @@ def test_the_agent_cannot_lead_a_file_astray(telegram, server):
     ask(telegram, BOB, "!bash ln -s /etc inbox; ls -ld inbox", "inbox -> /etc")
     mark = newest(telegram, BOB)
     say(telegram, BOB, "here", files=[{"kind": "document", "name": "a.txt", "text": "a"}])
-    telegram.wait(chat=BOB, since=mark, plain="is not a folder", timeout=60, **{"from": "bot"})
+    telegram.wait(chat=BOB, since=mark, plain="is not a folder", timeout=60, **FROM_BOT)
 
 
 def test_reactions_are_told_with_the_next_words(telegram, server):
@@ -186,8 +138,7 @@ def test_reactions_are_told_with_the_next_words(telegram, server):
     telegram.inject(do="react", chat=ALICE, id=reply["id"], user=ALICE, emoji="👍")
     telegram.wait(what="idle", timeout=30)
     ask(telegram, ALICE, "another", "echo: another")
-    told = transcript(server, "home")
-    assert "[reacted 👍 to" in told
+    server.transcripts("home", "[reacted 👍 to")
     assert "[reacted" not in "\n".join(m["plain"] for m in telegram.messages(chat=ALICE))
 
 
@@ -202,6 +153,5 @@ def test_a_file_on_its_way_survives_a_kill(telegram, server, house):
     server.kill()
     server.start()
     house.ready()
-    telegram.wait(chat=ALICE, since=mark, plain="result: better late", timeout=60,
-                  **{"from": "bot"})
+    telegram.wait(chat=ALICE, since=mark, plain="result: better late", timeout=60, **FROM_BOT)
     assert server.rows("SELECT count(*) FROM messages WHERE state IN (1, 2, 5)") == [(0,)]

@@ -10,6 +10,8 @@ import platforms
 import procs
 import pytest
 from platforms import FROM_BOT, newest
+from platforms import hear as answer
+from server import cli
 
 GENERAL, ALICE_DM = "C00GENERAL", "D0000ALICE"
 ALICE, BOB, FAMILY = "1001", "1002", "-2001"
@@ -23,28 +25,10 @@ def line_for(platform, words):
     return f"chela {words}" if platform == "slack" else f"/{words}"
 
 
-def answer(fake, chat, text, match, **more):
-    mark = newest(fake, chat)
-    fake.inject(do="message", chat=chat, text=text, **more)
-    return fake.wait(chat=chat, since=mark, regex=match, timeout=60, **FROM_BOT)[0]["plain"]
-
-
-def cli(server, *words, status=0):
-    done = server.cli(*words)
-    assert done.returncode == status, (words, done.stdout, done.stderr)
-    return done.stdout + done.stderr
-
-
 @pytest.fixture(scope="module")
 def house(sandboxes, tmp_path_factory):
-    import server as servers
-    folder = tmp_path_factory.mktemp("commands")
-    world = platforms.Platforms(folder, folder / "home", speed=20)
-    server = servers.Server(folder / "home", world.config(), {"runtime": "runc"})
-    try:
-        server.start()
-        world.ready()
-        world.server = server
+    with platforms.house(tmp_path_factory.mktemp("commands")) as world:
+        server = world.server
         for platform, chat in MAIN.items():
             cli(server, "groups", "add", "main", f"{platform}:{chat}")
             answer(world.fakes[platform], chat, line_for(platform, "version"), r"chela \d")
@@ -53,16 +37,6 @@ def house(sandboxes, tmp_path_factory):
         cli(server, "groups", "set", "family", "strangers", "allow")
         answer(world.telegram, FAMILY, "/version", r"chela \d", user=BOB)
         yield world
-    finally:
-        try:
-            server.close()
-        finally:
-            world.close()
-
-
-@pytest.fixture
-def server(house):
-    return house.server
 
 
 def flat(text):
@@ -194,12 +168,10 @@ def test_stop_ends_the_turn_of_its_chat(house):
     telegram, server = house.telegram, house.server
     cli(server, "people", "role", "telegram:1002", "member", "family")
     mark = newest(telegram, FAMILY)
-    signs = len(telegram.call("signs", chat=FAMILY, kind="typing")["signs"])
     telegram.inject(do="message", chat=FAMILY, user=BOB, mention=True,
                     text="now:\n!bash until [ -s gate ]; do sleep 0.05; done")
-    telegram.wait(what="signs", chat=FAMILY, kind="typing", count=signs + 1, timeout=60)
-    status = json.loads(cli(server, "status", "--json"))
-    assert [s for s in status["sessions"] if s["group"] == "family" and s["state"] == "working"]
+    server.until(lambda: [s for s in json.loads(cli(server, "status", "--json"))["sessions"]
+                          if s["group"] == "family" and s["state"] == "working"], "working session")
     telegram.inject(do="message", chat=FAMILY, text="/stop", user=BOB)
     telegram.wait(chat=FAMILY, since=mark, plain="told to stop", timeout=30, **FROM_BOT)
     telegram.wait(chat=FAMILY, since=mark, regex="^Stopped", timeout=30, **FROM_BOT)

@@ -11,7 +11,8 @@ import tarfile
 
 import platforms
 import pytest
-from platforms import newest
+from platforms import ask
+from server import cli
 
 ALICE = "1001"
 FAMILY = "-2001"
@@ -19,55 +20,10 @@ FAMILY = "-2001"
 
 @pytest.fixture(scope="module")
 def house(sandboxes, tmp_path_factory):
-    import server as servers
-    folder = tmp_path_factory.mktemp("memory")
-    world = platforms.Platforms(folder, folder / "home", which=("telegram",), speed=20)
-    config = servers.merged(world.config(), {"groups": {"time_zone": "Europe/Berlin"}})
-    server = servers.Server(folder / "home", config, {"runtime": "runc"})
-    try:
-        server.start()
-        world.ready()
-        world.server = server
-        platforms.link(server, {"home": [f"telegram:{ALICE}"], "crew": [f"telegram:{FAMILY}"]},
-                       strangers="allow")
+    with platforms.house(tmp_path_factory.mktemp("memory"), which=("telegram",),
+                         config={"groups": {"time_zone": "Europe/Berlin"}},
+                         groups={"home": [f"telegram:{ALICE}"], "crew": [f"telegram:{FAMILY}"]}) as world:
         yield world
-    finally:
-        try:
-            server.close()
-        finally:
-            world.close()
-
-
-@pytest.fixture
-def telegram(house):
-    yield house.telegram
-    house.telegram.call("clear")
-    assert not house.telegram.violations()
-
-
-@pytest.fixture
-def server(house):
-    return house.server
-
-
-def cli(server, *words, status=0):
-    done = server.cli(*words)
-    assert done.returncode == status, (words, done.stdout, done.stderr)
-    return done.stdout + done.stderr
-
-
-def ask(telegram, chat, text, wait, **more):
-    """Says something and waits for the answer that shows `wait`."""
-    mark = newest(telegram, chat)
-    telegram.inject(do="message", chat=chat, text=text, **more)
-    return telegram.wait(chat=chat, since=mark, plain=wait, timeout=60, **{"from": "bot"})[0]
-
-
-def transcripts(server, group):
-    """What the agent of a group was told, by session, the oldest first: its own files."""
-    files = sorted((server.home / "sessions" / group).glob("projects/*/*.jsonl"),
-                   key=lambda f: f.stat().st_mtime)
-    return [f.read_text("utf-8") for f in files]
 
 
 def session(server, group):
@@ -78,7 +34,7 @@ def session(server, group):
 
 def test_the_agent_knows_where_it_is_and_what_time_it_is(telegram, server):
     ask(telegram, ALICE, "hello", "echo: hello")
-    told = transcripts(server, "home")[-1]
+    told = server.transcripts("home", "hello")[-1]
     assert "<facts>" in told and "This is the group home" in told
     assert re.search(r"Time zone: Europe/Berlin\. It is \w{3} \d{4}-\d\d-\d\d \d\d:\d\d CES?T", told)
     assert re.search(r"\[[^\]]+, \d\d:\d\d\] hello", told)
@@ -97,11 +53,11 @@ def test_a_new_conversation_takes_the_last_lines_along(telegram, server):
     assert os.geteuid() != 0 or written.stat().st_uid == 10001
     ask(telegram, ALICE, "where is it", "where is it")
     assert session(server, "home") != old
-    told = transcripts(server, "home")[-1]
-    assert "<earlier-conversation" in told and "under the mat" in told and name in told
+    told = server.transcripts("home", "<earlier-conversation")[-1]
+    assert "under the mat" in told and name in told
     # the agent itself can read it, and it is not told twice
     ask(telegram, ALICE, f"!bash grep -c 'under the mat' {name}", "result: ")
-    users = [line for line in transcripts(server, "home")[-1].splitlines()
+    users = [line for line in server.transcripts("home", "bash grep -c")[-1].splitlines()
              if json.loads(line).get("type") == "user"]
     assert sum("this is a new conversation" in line for line in users) == 1
     assert server.rows("SELECT count(*) FROM carry") == [(0,)]
@@ -113,7 +69,7 @@ def test_a_member_says_new_in_the_chat(telegram, server):
     ask(telegram, ALICE, "/new", "the next message begins a new conversation")
     ask(telegram, ALICE, "what was it", "what was it")
     assert session(server, "home") not in (None, old)
-    assert "remember the milk" in transcripts(server, "home")[-1]
+    assert "remember the milk" in server.transcripts("home", "what was it")[-1]
 
 
 def test_the_agent_sums_up_when_told(telegram, server):
@@ -124,7 +80,7 @@ def test_the_agent_sums_up_when_told(telegram, server):
     assert re.search(r"Compacted: (\d+ tokens|the conversation) became a summary", said), said
     ask(telegram, ALICE, "and then", "and then")
     assert session(server, "home") == before
-    assert "compact_boundary" in transcripts(server, "home")[-1]
+    server.transcripts("home", "compact_boundary")
     # what is compacted goes on after a restart of its sandbox
     cli(server, "model", "default", "home")
     ask(telegram, ALICE, "still there", "still there")
@@ -210,4 +166,4 @@ def test_data_goes_when_told(telegram, server):
     cli(server, "groups", "add", "home", f"telegram:{ALICE}")
     cli(server, "groups", "set", "home", "strangers", "allow")
     ask(telegram, ALICE, "!bash ls", "CLAUDE.md")
-    assert len(transcripts(server, "home")) == 1
+    assert len(server.transcripts("home", "bash ls")) == 1

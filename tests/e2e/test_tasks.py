@@ -7,17 +7,12 @@ import os
 import sqlite3
 
 import pytest
+from server import cli
 
 
 @pytest.fixture
 def server(make_server):
     return make_server()
-
-
-def cli(server, *words):
-    done = server.cli(*words)
-    assert done.returncode == 0, (words, done.stdout, done.stderr)
-    return done.stdout
 
 
 def soon(seconds):
@@ -38,7 +33,7 @@ def test_a_task_speaks_on_time_in_the_groups_own_session(server):
     chat = server.console()
     chat.ask("hello")
     mark = chat.bus.mark()
-    cli(server, "tasks", "add", "main", "once", soon(2), "!bash echo from-$((40+2))")
+    cli(server, "tasks", "add", "main", "once", soon(5), "!bash echo from-$((40+2))")
     assert "result: from-42" in chat.wait_message(lambda text: "from-" in text, 60, mark)["text"]
     assert runs(server, "once")[0][0] == OK
     assert server.rows("SELECT state FROM tasks") == [(2,)]
@@ -68,11 +63,7 @@ def test_a_gate_decides_and_a_disposable_sandbox_disappears(server):
     assert "\n0" in said, said
     assert "gate script says" in said  # the demo model echoes what it was told
     server.wait_log(r"sandbox ended.*kind=task", 60, logged)
-    for _ in range(20):  # the warden removes the folders between two of its answers
-        cli(server, "status")
-        if not os.listdir(server.home / "tasks"):
-            break
-    assert not os.listdir(server.home / "tasks")
+    server.until(lambda: not os.listdir(server.home / "tasks"), "removal of the sandboxes' folders")
     assert server.rows("SELECT count(*) FROM sessions") == [(0,)]
 
 

@@ -16,31 +16,8 @@ GROUPS = {"home": [f"telegram:{ALICE}", f"telegram:{BOB}"],
 
 @pytest.fixture(scope="module")
 def house(sandboxes, tmp_path_factory):
-    import server as servers
-    folder = tmp_path_factory.mktemp("telegram")
-    world = platforms.Platforms(folder, folder / "home", which=("telegram",), speed=20)
-    server = servers.Server(folder / "home", world.config(), {"runtime": "runc"})
-    try:
-        server.start()
-        platforms.link(server, GROUPS)
-        world.ready()
-        world.server = server
+    with platforms.house(tmp_path_factory.mktemp("telegram"), which=("telegram",), groups=GROUPS) as world:
         yield world
-        token = world.telegram.hello["bot_token"]
-        assert token not in server.log_path.read_text("utf-8"), "the token is in the log"
-        assert token.encode() not in (server.home / "chela.db").read_bytes()
-    finally:
-        try:
-            server.close()
-        finally:
-            world.close()
-
-
-@pytest.fixture
-def telegram(house):
-    yield house.telegram
-    house.telegram.call("clear")
-    assert not house.telegram.violations()
 
 
 def test_a_word_and_its_form(telegram):

@@ -8,37 +8,26 @@ import re
 
 import platforms
 import pytest
-from platforms import FROM_BOT, newest
+from platforms import FROM_BOT, closed, newest
 
 CAROL, WORK = "1001", "-1003001"
 
 
 @pytest.fixture(scope="module")
 def house(sandboxes, tmp_path_factory):
-    import server as servers
-    folder = tmp_path_factory.mktemp("tools")
-    world = platforms.Platforms(folder, folder / "home", ["telegram"], speed=20)
-    server = servers.Server(folder / "home", world.config(), {"runtime": "runc"})
-    try:
-        server.start()
-        platforms.link(server, {"home": [f"telegram:{CAROL}"], "work": [f"telegram:{WORK}"]},
-                       trigger="always")
-        world.ready()
-        world.server = server
+    with platforms.house(tmp_path_factory.mktemp("tools"), which=("telegram",), trigger="always",
+                         groups={"home": [f"telegram:{CAROL}"], "work": [f"telegram:{WORK}"]}) as world:
         yield world
-    finally:
-        try:
-            server.close()
-        finally:
-            world.close()
 
 
 def result(house, chat, text, timeout=60):
-    """Says it to the demo model and gives what the tool answered."""
+    """Says it to the demo model and gives what the tool answered, once it is no draft any more."""
     fake = house.telegram
     mark = newest(fake, chat)
     fake.inject(do="message", chat=chat, text=text)
-    found = fake.wait(chat=chat, since=mark, regex="result: ", timeout=timeout, **FROM_BOT)
+    fake.wait(chat=chat, since=mark, regex="result: ", timeout=timeout, **FROM_BOT)
+    house.server.quiet()
+    found = fake.messages(chat=chat, since=mark, regex="result: ", **FROM_BOT)
     return found[-1]["plain"].split("result: ", 1)[1]
 
 
@@ -106,7 +95,7 @@ def test_files_arrive_byte_for_byte(house):
     sent = telegram.wait(chat=CAROL, since=mark, file="big.bin", timeout=30, **FROM_BOT)[0]
     assert telegram.file(sent["files"][0]["id"]) == b"x" * 3_000_000
     assert sent["plain"] == "all x"
-    server.bus.wait_until(lambda: unspooled(server), 30, "an empty spool")
+    server.until(lambda: unspooled(server), "empty spool")
 
 
 def test_no_file_leaves_that_is_not_the_groups(house):
@@ -155,8 +144,7 @@ def test_an_open_question_is_asked_again_after_a_crash(house):
     telegram.inject(do="press", chat=CAROL, id=second["id"], label="Swim")
     telegram.wait(chat=CAROL, since=second["n"], regex="result: .* answered: Swim", timeout=30,
                   **FROM_BOT)
-    closed = telegram.messages(chat=CAROL, id=second["id"])[0]
-    assert not closed["buttons"] and closed["plain"].startswith("Sink or swim?\n\n→ Swim (")
+    assert closed(telegram, CAROL, second["id"])["plain"].startswith("Sink or swim?\n\n→ Swim (")
 
 
 def test_an_answer_grows_in_one_message_of_a_group(house):
@@ -166,6 +154,7 @@ def test_an_answer_grows_in_one_message_of_a_group(house):
     grown = telegram.wait(chat=WORK, since=mark, timeout=60, **FROM_BOT)[0]
     telegram.inject(do="message", chat=WORK, text="and now")
     last = telegram.wait(chat=WORK, since=mark, plain="echo: and now", timeout=60, **FROM_BOT)[0]
+    house.server.quiet()
     ours = telegram.messages(chat=WORK, since=mark, **FROM_BOT)
     assert ours[0]["id"] == grown["id"] and ours[0]["edits"], "it did not grow"
     assert re.search(r"\b40\b", ours[0]["plain"]), ours[0]
@@ -179,6 +168,7 @@ def test_a_tool_is_told_while_it_runs(house):
     telegram.wait(chat=WORK, since=mark, regex=r"… Runs: until \[ -e go \]", timeout=60, **FROM_BOT)
     (house.server.home / "groups/work/go").touch()
     telegram.wait(chat=WORK, since=mark, plain="result: gone", timeout=60, **FROM_BOT)
+    house.server.quiet()
     assert len(telegram.messages(chat=WORK, since=mark, **FROM_BOT)) == 1
 
 

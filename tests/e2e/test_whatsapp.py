@@ -21,30 +21,8 @@ GROUPS = {"home": [f"whatsapp:{ANN}", f"whatsapp:{BOB}", f"whatsapp:{CARL}"],
 
 @pytest.fixture(scope="module")
 def house(sandboxes, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("whatsapp")
-    world = platforms.Platforms(folder, folder / "home", which=("whatsapp",))
-    server = servers.Server(folder / "home", world.config(), {"runtime": "runc"})
-    try:
-        server.start()
-        platforms.link(server, GROUPS)
-        world.ready()
-        world.server = server
+    with platforms.house(tmp_path_factory.mktemp("whatsapp"), which=("whatsapp",), groups=GROUPS) as world:
         yield world
-        token = world.whatsapp.hello["token"]
-        assert token not in server.log_path.read_text("utf-8"), "the token is in the log"
-        assert token.encode() not in (server.home / "chela.db").read_bytes()
-    finally:
-        try:
-            server.close()
-        finally:
-            world.close()
-
-
-@pytest.fixture
-def whatsapp(house):
-    yield house.whatsapp
-    house.whatsapp.call("clear")
-    assert not house.whatsapp.violations()
 
 
 def test_a_word_and_its_marks(whatsapp):
