@@ -197,8 +197,10 @@ int store_out_revive(struct store *st, int64_t id, int64_t *chat_id, int64_t *n,
 	static const char find[] = "SELECT chat_id FROM outbox WHERE id = ?1 AND state = 3";
 	static const char sql[] = "UPDATE outbox SET state = 0, tries = 0, next_ms = 0"
 				  " WHERE state > 2 AND state = 3 AND (id = ?1 OR ?1 = 0)";
-	int rc = sql_one(st, find, ARGS(id), COLS(chat_id), e);
+	int rc;
 
+	*chat_id = 0;
+	rc = sql_one(st, find, ARGS(id), COLS(chat_id), e);
 	if (rc == 0 && id)
 		return no_letter(id, e);
 	rc = rc < 0 ? -1 : sql_changed(st, sql, ARGS(id), e);

@@ -64,7 +64,8 @@ static void put(sqlite3_stmt *row, int i, const struct col *c)
 		*(char **)c->to = text ? xstrdup(text) : NULL;
 		break;
 	case COL_COPY:
-		str_copy(c->to, c->size, text ? text : "");
+		if (!str_copy(c->to, c->size, text ? text : ""))
+			*(char *)c->to = '\0';
 		break;
 	case COL_END:
 		break;
@@ -92,8 +93,6 @@ int sql_one(struct store *st, const char *sql, const struct arg *args, const str
 	_cleanup_stmt_ sqlite3_stmt *s = sql_read(st, sql, args, e);
 	int rc = sql_row(st, s, cols, e);
 
-	if (rc <= 0)
-		sql_columns(NULL, cols);
 	for (const struct col *c = cols; c->kind != COL_END; c++) {
 		if (c->kind == COL_TEXT || c->kind == COL_MAYBE)
 			return err_set(e, E_BUG, "database: a text is gone before it is read");
@@ -104,7 +103,23 @@ int sql_one(struct store *st, const char *sql, const struct arg *args, const str
 int sql_get(struct store *st, const char *sql, const struct arg *args, const struct col *cols,
 	    struct err *e)
 {
-	return sql_one(st, sql, args, cols, e) < 0 ? -1 : 0;
+	int rc = sql_one(st, sql, args, cols, e);
+
+	if (rc <= 0)
+		sql_columns(NULL, cols);
+	return rc < 0 ? -1 : 0;
+}
+
+int sql_text(struct store *st, const char *sql, const struct arg *args, char *out, size_t cap,
+	     struct err *e)
+{
+	_cleanup_stmt_ sqlite3_stmt *s = sql_read(st, sql, args, e);
+	const char *text = "";
+	int rc = sql_row(st, s, COLS(&text), e);
+
+	str_copy(out, cap, text);
+	out[str_utf8_floor(out, strlen(out))] = '\0';
+	return rc < 0 ? -1 : 0;
 }
 
 int sql_run(struct store *st, const char *sql, const struct arg *args, struct err *e)

@@ -83,7 +83,7 @@ enum col_kind {
 	COL_TEXT,  /* borrowed until the next row, so not for sql_one and sql_get; NULL is "" */
 	COL_MAYBE, /* the same; NULL is NULL */
 	COL_OWN,   /* the caller frees it; NULL is NULL */
-	COL_COPY   /* an array of the caller's, cut to fit; NULL is "" */
+	COL_COPY /* an array of the caller's; NULL is "", and so is what does not fit: half an id names somebody else */
 };
 struct col {
 	void *to;
@@ -120,13 +120,17 @@ sqlite3_stmt *sql_read(struct store *st, const char *sql, const struct arg *args
 sqlite3_stmt *sql_write(struct store *st, const char *sql, const struct arg *args, struct err *e);
 /* The next row: 1; 0 = there is none, -1. */
 int sql_row(struct store *st, sqlite3_stmt *s, const struct col *cols, struct err *e) must_check;
+/* Of a statement that stands at a row; NULL: all is 0, false, "" or NULL. */
 void sql_columns(sqlite3_stmt *s, const struct col *cols);
-/* Reads the first row: 1; 0 = there is none: all is 0, false, "" or NULL. */
+/* Reads the first row: 1; 0 = there is none, and the places stay as they are. */
 int sql_one(struct store *st, const char *sql, const struct arg *args, const struct col *cols,
 	    struct err *e) must_check;
-/* The same, and no row is as good as one. A bool of "SELECT 1" tells whether there is one. */
+/* The same, and no row is as good as one: then all is 0, false, "" or NULL, and so a bool of "SELECT 1" tells whether there is one. */
 int sql_get(struct store *st, const char *sql, const struct arg *args, const struct col *cols,
 	    struct err *e) must_check;
+/* The first row's first column, cut to fit at a whole character; "" when there is none. */
+int sql_text(struct store *st, const char *sql, const struct arg *args, char *out, size_t cap,
+	     struct err *e) must_check;
 /* Writes. */
 int sql_run(struct store *st, const char *sql, const struct arg *args, struct err *e) must_check;
 /* How many rows that changed, or -1. */
