@@ -4,7 +4,6 @@
  * run only by the scheduler. It must never compute a time: next and due are told to it.
  */
 #include "store/tasks.h"
-#include <string.h>
 #include "base/str.h"
 #include "store/impl.h"
 
@@ -35,72 +34,30 @@ const char *task_state_word(enum task_state s)
 	return "unknown";
 }
 
-static const char *column(sqlite3_stmt *s, int i)
+/* Tells of each row of s, which ends here: how many, or -1. */
+static int tell(struct store *st, sqlite3_stmt *take, task_fn *fn, void *ctx, struct err *e)
 {
-	const char *t = (const char *)sqlite3_column_text(s, i);
-
-	return t ? t : "";
-}
-
-static void read_task(sqlite3_stmt *s, struct task_row *t)
-{
-	const char **const text[] = {&t->thread, &t->name, &t->prompt, &t->gate,
-				     &t->spec,	 &t->zone, &t->why};
-	int64_t *const last[] = {&t->max_ms, &t->jitter_ms, &t->retries, &t->fail_max,
-				 &t->failures};
-
-	t->id = sqlite3_column_int64(s, 0);
-	t->group_id = sqlite3_column_int64(s, 1);
-	t->chat_id = sqlite3_column_int64(s, 2);
-	t->sender_id = sqlite3_column_int64(s, 3);
-	for (size_t i = 0; i < ARRAY_LEN(text); i++)
-		*text[i] = column(s, 4 + (int)i);
-	t->anchor_ms = sqlite3_column_int64(s, 11);
-	t->context = (enum task_context)sqlite3_column_int(s, 12);
-	t->catch_up = sqlite3_column_int64(s, 13);
-	t->queue = sqlite3_column_int(s, 14) != 0;
-	for (size_t i = 0; i < ARRAY_LEN(last); i++)
-		*last[i] = sqlite3_column_int64(s, 15 + (int)i);
-	t->state = (enum task_state)sqlite3_column_int(s, 20);
-	t->next_ms = sqlite3_column_int64(s, 21);
-	t->due_ms = sqlite3_column_int64(s, 22);
-	t->created_ms = sqlite3_column_int64(s, 23);
-	t->updated_ms = sqlite3_column_int64(s, 24);
-	t->group = column(s, 25);
-	t->channel = column(s, 26);
-	t->chat = column(s, 27);
-}
-
-static int each(struct store *st, sqlite3_stmt *s, task_fn *fn, void *ctx, struct err *e)
-{
+	_cleanup_stmt_ sqlite3_stmt *s = take;
 	struct task_row t;
-	int rc;
+	const struct col *cols = COLS(
+		&t.id, &t.group_id, &t.chat_id, &t.sender_id, &t.thread, &t.name, &t.prompt,
+		&t.gate, &t.spec, &t.zone, &t.why, &t.anchor_ms, &t.context, &t.catch_up, &t.queue,
+		&t.max_ms, &t.jitter_ms, &t.retries, &t.fail_max, &t.failures, &t.state, &t.next_ms,
+		&t.due_ms, &t.created_ms, &t.updated_ms, &t.group, &t.channel, &t.chat);
+	int rc, n = 0;
 
-	while ((rc = store_step(st, s, e)) > 0) {
-		read_task(s, &t);
+	for (; (rc = sql_row(st, s, cols, e)) > 0; n++)
 		fn(ctx, &t);
-	}
-	return rc;
+	return rc < 0 ? -1 : n;
 }
 
 /* --- reading ------------------------------------------------------------------------------ */
 
 int store_task_get(struct store *st, int64_t id, task_fn *fn, void *ctx, struct err *e)
 {
-	static const char sql[] = "SELECT " COLUMNS TABLES " WHERE t.id = ?1";
-	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
-	struct task_row t;
-	int rc;
+	sqlite3_stmt *s = sql_read(st, "SELECT " COLUMNS TABLES " WHERE t.id = ?1", ARGS(id), e);
 
-	if (!s)
-		return -1;
-	sqlite3_bind_int64(s, 1, id);
-	rc = store_step(st, s, e);
-	if (rc <= 0)
-		return rc < 0 ? -1 : err_set(e, E_GONE, "there is no task %lld", (long long)id);
-	read_task(s, &t);
-	fn(ctx, &t);
-	return 0;
+	return sql_found(tell(st, s, fn, ctx, e), "task", id, e);
 }
 
 int store_task_each(struct store *st, int64_t group_id, bool all, task_fn *fn, void *ctx,
@@ -108,27 +65,14 @@ int store_task_each(struct store *st, int64_t group_id, bool all, task_fn *fn, v
 {
 	static const char sql[] = "SELECT " COLUMNS TABLES " WHERE (?1 = 0 OR t.group_id = ?1)"
 				  " AND (?2 OR t.state < 2) ORDER BY g.name, t.name, t.id";
-	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
 
-	if (!s)
-		return -1;
-	sqlite3_bind_int64(s, 1, group_id);
-	sqlite3_bind_int(s, 2, all);
-	return each(st, s, fn, ctx, e);
+	return tell(st, sql_read(st, sql, ARGS(group_id, all), e), fn, ctx, e) < 0 ? -1 : 0;
 }
 
 int store_task_count(struct store *st, int64_t group_id, int64_t *live, struct err *e)
 {
-	static const char sql[] = "SELECT count(*) FROM tasks WHERE group_id = ?1 AND state < 2";
-	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
-
-	if (!s)
-		return -1;
-	sqlite3_bind_int64(s, 1, group_id);
-	if (store_step(st, s, e) < 0)
-		return -1;
-	*live = sqlite3_column_int64(s, 0);
-	return 0;
+	return sql_get(st, "SELECT count(*) FROM tasks WHERE group_id = ?1 AND state < 2",
+		       ARGS(group_id), COLS(live), e);
 }
 
 /* The name that was probably meant, of those that the asker may see. */
@@ -136,21 +80,19 @@ static int no_task(struct store *st, int64_t group_id, const char *word, struct 
 {
 	static const char sql[] = "SELECT name FROM tasks WHERE (?1 = 0 OR group_id = ?1)"
 				  " AND state < 2 ORDER BY id DESC LIMIT 1000";
-	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
+	_cleanup_stmt_ sqlite3_stmt *s = sql_read(st, sql, ARGS(group_id), e);
+	const char *name;
 	char best[65] = "";
 	size_t least = 4;
 	int rc;
 
-	if (!s)
-		return -1;
-	sqlite3_bind_int64(s, 1, group_id);
-	while ((rc = store_step(st, s, e)) > 0) {
-		size_t d = str_distance(word, column(s, 0));
+	while ((rc = sql_row(st, s, COLS(&name), e)) > 0) {
+		size_t d = str_distance(word, name);
 
 		if (d >= least)
 			continue;
 		least = d;
-		str_copy(best, sizeof(best), column(s, 0));
+		str_copy(best, sizeof(best), name);
 	}
 	if (rc < 0)
 		return -1;
@@ -169,27 +111,21 @@ int store_task_find(struct store *st, int64_t group_id, const char *word, int64_
 		" AND ((?3 <> 0 AND id = ?3) OR (?3 = 0 AND name = ?2"
 		"  AND id = (SELECT x.id FROM tasks x WHERE x.group_id = t.group_id AND x.name = ?2"
 		"   ORDER BY x.state < 2 DESC, x.id DESC LIMIT 1))) ORDER BY state >= 2 LIMIT 2";
-	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
+	_cleanup_stmt_ sqlite3_stmt *s = NULL;
 	struct err none = ERR_INIT;
-	int64_t number = 0;
-	bool live;
+	int64_t number = 0, other;
+	enum task_state state, others;
 	int rc;
 
-	if (!s)
-		return -1;
 	if (str_to_i64(word[0] == '#' ? word + 1 : word, 1, INT64_MAX, &number, &none) < 0)
 		number = 0;
-	sqlite3_bind_int64(s, 1, group_id);
-	bind_text(s, 2, word);
-	sqlite3_bind_int64(s, 3, number);
-	rc = store_step(st, s, e);
+	s = sql_read(st, sql, ARGS(group_id, word, number), e);
+	rc = sql_row(st, s, COLS(id, &state), e);
 	if (rc <= 0)
 		return rc < 0 ? -1 : no_task(st, group_id, word, e);
-	*id = sqlite3_column_int64(s, 0);
-	live = sqlite3_column_int(s, 1) < TASK_DONE;
-	rc = store_step(st, s, e);
+	rc = sql_row(st, s, COLS(&other, &others), e);
 	/* A live one is meant before those that are over elsewhere. */
-	if (rc > 0 && live && sqlite3_column_int(s, 1) >= TASK_DONE)
+	if (rc > 0 && state < TASK_DONE && others >= TASK_DONE)
 		return 0;
 	if (rc > 0)
 		return err_set(e, E_INVAL,
@@ -203,19 +139,9 @@ int store_task_after(struct store *st, int64_t id, task_fn *fn, void *ctx, struc
 {
 	static const char sql[] =
 		"SELECT " COLUMNS TABLES " WHERE t.id > ?1 AND t.state = 0 ORDER BY t.id LIMIT 1";
-	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
-	struct task_row t;
-	int rc;
+	int n = tell(st, sql_read(st, sql, ARGS(id), e), fn, ctx, e);
 
-	if (!s)
-		return -1;
-	sqlite3_bind_int64(s, 1, id);
-	rc = store_step(st, s, e);
-	if (rc <= 0)
-		return rc < 0 ? -1 : err_set(e, E_GONE, "there is no further task");
-	read_task(s, &t);
-	fn(ctx, &t);
-	return 0;
+	return n > 0 ? 0 : n < 0 ? -1 : err_set(e, E_GONE, "there is no further task");
 }
 
 /* --- writing ------------------------------------------------------------------------------ */
@@ -224,21 +150,15 @@ static int name_is_free(struct store *st, const struct task_row *t, struct err *
 {
 	static const char sql[] =
 		"SELECT id FROM tasks WHERE group_id = ?1 AND name = ?2 AND state < 2 AND id <> ?3";
-	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
-	int rc;
+	int64_t other;
 
-	if (!s)
+	if (sql_get(st, sql, ARGS(t->group_id, t->name, t->id), COLS(&other), e) < 0)
 		return -1;
-	sqlite3_bind_int64(s, 1, t->group_id);
-	bind_text(s, 2, t->name);
-	sqlite3_bind_int64(s, 3, t->id);
-	rc = store_step(st, s, e);
-	if (rc > 0)
-		return err_set(e, E_INVAL,
-			       "name: this group has a task \"%s\" already (#%lld): take another "
-			       "name, or change that one",
-			       t->name, (long long)sqlite3_column_int64(s, 0));
-	return rc;
+	return !other ? 0
+		      : err_set(e, E_INVAL,
+				"name: this group has a task \"%s\" already (#%lld): take another "
+				"name, or change that one",
+				t->name, (long long)other);
 }
 
 int store_task_put(struct store *st, const struct task_row *t, int64_t *id, struct err *e)
@@ -255,90 +175,44 @@ int store_task_put(struct store *st, const struct task_row *t, int64_t *id, stru
 		" overlap = ?15, max_ms = ?16, jitter_ms = ?17, retries = ?18, fail_max = ?19,"
 		" failures = ?20, state = ?21, next_ms = nullif(?22, 0), due_ms = nullif(?23, 0),"
 		" updated_ms = ?24 WHERE id = ?1";
-	const char *const text[] = {t->thread, t->name, t->prompt, t->gate,
-				    t->spec,   t->zone, t->why};
-	const int64_t number[] = {t->anchor_ms, t->context,   t->catch_up, t->queue,
-				  t->max_ms,	t->jitter_ms, t->retries,  t->fail_max,
-				  t->failures,	t->state,     t->next_ms,  t->due_ms};
-	_cleanup_stmt_ sqlite3_stmt *s = NULL;
+	int n;
 
 	if (t->state < TASK_DONE && name_is_free(st, t, e) < 0)
 		return -1;
-	s = store_write(st, t->id ? set : add, e);
-	if (!s)
-		return -1;
-	if (t->id) {
-		sqlite3_bind_int64(s, 1, t->id);
-	} else {
-		sqlite3_bind_int64(s, 2, t->group_id);
-		sqlite3_bind_int64(s, 3, t->sender_id);
-	}
-	sqlite3_bind_int64(s, 4, t->chat_id);
-	for (size_t i = 0; i < ARRAY_LEN(text); i++)
-		bind_text(s, 5 + (int)i, text[i]);
-	for (size_t i = 0; i < ARRAY_LEN(number); i++)
-		sqlite3_bind_int64(s, 12 + (int)i, number[i]);
-	sqlite3_bind_int64(s, 24, store_now(st));
-	if (store_done(st, s, e) < 0)
-		return -1;
-	if (t->id && sqlite3_changes(st->db) != 1)
-		return err_set(e, E_GONE, "there is no task %lld", (long long)t->id);
-	*id = t->id ? t->id : sqlite3_last_insert_rowid(st->db);
-	return 0;
+	n = sql_changed(st, t->id ? set : add,
+			ARGS(t->id, t->group_id, t->sender_id, t->chat_id, t->thread, t->name,
+			     t->prompt, t->gate, t->spec, t->zone, t->why, t->anchor_ms, t->context,
+			     t->catch_up, t->queue, t->max_ms, t->jitter_ms, t->retries,
+			     t->fail_max, t->failures, t->state, t->next_ms, t->due_ms,
+			     store_now(st)),
+			e);
+	if (n > 0)
+		*id = t->id ? t->id : sqlite3_last_insert_rowid(st->db);
+	return sql_found(n, "task", t->id, e);
 }
 
 int store_task_next(struct store *st, int64_t id, int64_t next_ms, int64_t due_ms, struct err *e)
 {
-	static const char sql[] =
-		"UPDATE tasks SET next_ms = nullif(?2, 0), due_ms = nullif(?3, 0) WHERE id = ?1";
-	_cleanup_stmt_ sqlite3_stmt *s = store_write(st, sql, e);
-
-	if (!s)
-		return -1;
-	sqlite3_bind_int64(s, 1, id);
-	sqlite3_bind_int64(s, 2, next_ms);
-	sqlite3_bind_int64(s, 3, due_ms);
-	return store_done(st, s, e);
+	return sql_run(st,
+		       "UPDATE tasks SET next_ms = nullif(?2, 0), due_ms = nullif(?3, 0)"
+		       " WHERE id = ?1",
+		       ARGS(id, next_ms, due_ms), e);
 }
 
 int store_task_state(struct store *st, int64_t id, enum task_state state, const char *why,
 		     struct err *e)
 {
-	static const char sql[] =
-		"UPDATE tasks SET state = ?2, why = ?3, updated_ms = ?4 WHERE id = ?1";
-	_cleanup_stmt_ sqlite3_stmt *s = store_write(st, sql, e);
-
-	if (!s)
-		return -1;
-	sqlite3_bind_int64(s, 1, id);
-	sqlite3_bind_int(s, 2, state);
-	bind_text(s, 3, why);
-	sqlite3_bind_int64(s, 4, store_now(st));
-	return store_done(st, s, e);
+	return sql_run(st, "UPDATE tasks SET state = ?2, why = ?3, updated_ms = ?4 WHERE id = ?1",
+		       ARGS(id, state, why, store_now(st)), e);
 }
 
 int store_task_failures(struct store *st, int64_t id, int64_t n, struct err *e)
 {
-	static const char sql[] = "UPDATE tasks SET failures = ?2 WHERE id = ?1 AND failures <> ?2";
-	_cleanup_stmt_ sqlite3_stmt *s = store_write(st, sql, e);
-
-	if (!s)
-		return -1;
-	sqlite3_bind_int64(s, 1, id);
-	sqlite3_bind_int64(s, 2, n);
-	return store_done(st, s, e);
+	return sql_run(st, "UPDATE tasks SET failures = ?2 WHERE id = ?1 AND failures <> ?2",
+		       ARGS(id, n), e);
 }
 
 /* --- what is due -------------------------------------------------------------------------- */
-
-/* The first column of the first row; 0 = there is none. */
-static int one(struct store *st, sqlite3_stmt *s, int64_t *out, struct err *e)
-{
-	int rc = store_step(st, s, e);
-
-	*out = rc > 0 ? sqlite3_column_int64(s, 0) : 0;
-	return rc < 0 ? -1 : 0;
-}
 
 int store_due_next(struct store *st, int64_t now_ms, int64_t *due_ms, int64_t *again_ms,
 		   struct err *e)
@@ -350,28 +224,19 @@ int store_due_next(struct store *st, int64_t now_ms, int64_t *due_ms, int64_t *a
 		" AND next_ms > ?1 AND group_id NOT IN"
 		" (SELECT id FROM groups WHERE paused <> 0 OR removed_ms <> 0)"
 		" ORDER BY next_ms LIMIT 1";
-	_cleanup_stmt_ sqlite3_stmt *t = store_read(st, task, e);
-	_cleanup_stmt_ sqlite3_stmt *a = t ? store_read(st, again, e) : NULL;
 
-	if (!a || one(st, t, due_ms, e) < 0)
+	if (sql_get(st, task, NULL, COLS(due_ms), e) < 0)
 		return -1;
-	sqlite3_bind_int64(a, 1, now_ms);
-	return one(st, a, again_ms, e);
+	return sql_get(st, again, ARGS(now_ms), COLS(again_ms), e);
 }
 
 int store_due_group(struct store *st, int64_t now_ms, int64_t after, int64_t *group_id,
 		    struct err *e)
 {
-	static const char sql[] =
-		"SELECT group_id FROM tasks INDEXED BY tasks_due_by_group WHERE " DUE
-		" AND due_ms <= ?1 AND group_id > ?2 ORDER BY group_id LIMIT 1";
-	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
-
-	if (!s)
-		return -1;
-	sqlite3_bind_int64(s, 1, now_ms);
-	sqlite3_bind_int64(s, 2, after);
-	return one(st, s, group_id, e);
+	return sql_get(st,
+		       "SELECT group_id FROM tasks INDEXED BY tasks_due_by_group WHERE " DUE
+		       " AND due_ms <= ?1 AND group_id > ?2 ORDER BY group_id LIMIT 1",
+		       ARGS(now_ms, after), COLS(group_id), e);
 }
 
 int store_due_task(struct store *st, int64_t group_id, int64_t now_ms, task_fn *fn, void *ctx,
@@ -381,18 +246,7 @@ int store_due_task(struct store *st, int64_t group_id, int64_t now_ms, task_fn *
 				  " INDEXED BY tasks_due_by_group WHERE group_id = ?1"
 				  " AND state = 0 AND due_ms IS NOT NULL AND due_ms <= ?2"
 				  " ORDER BY due_ms, id LIMIT 1)";
-	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
-	struct task_row t;
-	int rc;
+	int n = tell(st, sql_read(st, sql, ARGS(group_id, now_ms), e), fn, ctx, e);
 
-	if (!s)
-		return -1;
-	sqlite3_bind_int64(s, 1, group_id);
-	sqlite3_bind_int64(s, 2, now_ms);
-	rc = store_step(st, s, e);
-	if (rc <= 0)
-		return rc < 0 ? -1 : err_set(e, E_GONE, "no task of this group is due");
-	read_task(s, &t);
-	fn(ctx, &t);
-	return 0;
+	return n > 0 ? 0 : n < 0 ? -1 : err_set(e, E_GONE, "no task of this group is due");
 }
