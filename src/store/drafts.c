@@ -3,7 +3,6 @@
  * What a platform shows of us: the ids of the parts of a message that was sent, and of the draft of one that is being made. It must
  * survive a crash, so that an answer replaces its draft instead of standing beside it.
  */
-#include "base/str.h"
 #include "store/impl.h"
 
 int store_out_parts(struct store *st, int64_t message_id, platform_id_fn *fn, void *ctx,
@@ -14,14 +13,12 @@ int store_out_parts(struct store *st, int64_t message_id, platform_id_fn *fn, vo
 		" AND platform_id IS NOT NULL UNION ALL"
 		" SELECT part, platform_id FROM outbox WHERE message_id = ?1 AND part > 0"
 		" AND state = 2 AND op IN (0, 3, 4) AND platform_id IS NOT NULL ORDER BY 1";
-	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
-	int rc;
+	_cleanup_stmt_ sqlite3_stmt *s = sql_read(st, sql, ARGS(message_id), e);
+	const char *platform_id;
+	int part, rc;
 
-	if (!s)
-		return -1;
-	sqlite3_bind_int64(s, 1, message_id);
-	while ((rc = store_step(st, s, e)) > 0)
-		fn(ctx, sqlite3_column_int(s, 0), (const char *)sqlite3_column_text(s, 1));
+	while ((rc = sql_row(st, s, COLS(&part, &platform_id), e)) > 0)
+		fn(ctx, part, platform_id);
 	return rc;
 }
 
@@ -32,15 +29,9 @@ int store_draft_set(struct store *st, int64_t chat_id, const char *thread, const
 		"INSERT INTO drafts(chat_id, thread, platform_id) VALUES (?1, ?2, ?3)"
 		" ON CONFLICT(chat_id, thread) DO UPDATE SET platform_id = excluded.platform_id";
 	static const char del[] = "DELETE FROM drafts WHERE chat_id = ?1 AND thread = ?2";
-	_cleanup_stmt_ sqlite3_stmt *s = store_write(st, platform_id[0] ? put : del, e);
 
-	if (!s)
-		return -1;
-	sqlite3_bind_int64(s, 1, chat_id);
-	bind_text(s, 2, thread);
-	if (platform_id[0])
-		bind_text(s, 3, platform_id);
-	return store_done(st, s, e);
+	return platform_id[0] ? sql_run(st, put, ARGS(chat_id, thread, platform_id), e)
+			      : sql_run(st, del, ARGS(chat_id, thread), e);
 }
 
 int store_draft_get(struct store *st, int64_t chat_id, const char *thread, char out[128],
@@ -51,17 +42,6 @@ int store_draft_get(struct store *st, int64_t chat_id, const char *thread, char 
 		"SELECT platform_id FROM drafts d WHERE chat_id = ?1 AND thread = ?2"
 		" AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.chat_id = d.chat_id"
 		"  AND m.dir = 1 AND m.platform_id = d.platform_id)";
-	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
-	int rc;
 
-	if (!s)
-		return -1;
-	sqlite3_bind_int64(s, 1, chat_id);
-	bind_text(s, 2, thread);
-	rc = store_step(st, s, e);
-	if (rc < 0)
-		return -1;
-	if (!rc || !str_copy(out, 128, (const char *)sqlite3_column_text(s, 0)))
-		out[0] = '\0';
-	return 0;
+	return sql_get(st, sql, ARGS(chat_id, thread), COLS((char(*)[128])out), e);
 }

@@ -18,27 +18,14 @@
 static int each_usage(struct store *st, const char *sql, int64_t group_id, int64_t since_ms,
 		      usage_fn *fn, void *ctx, struct err *e)
 {
-	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
+	_cleanup_stmt_ sqlite3_stmt *s = sql_read(st, sql, ARGS(since_ms, group_id), e);
+	struct usage_row u;
+	const struct col *cols = COLS(&u.what, &u.turns, &u.calls, &u.input, &u.output,
+				      &u.cache_read, &u.cache_write, &u.cost_micro);
 	int rc;
 
-	if (!s)
-		return -1;
-	sqlite3_bind_int64(s, 1, since_ms);
-	sqlite3_bind_int64(s, 2, group_id);
-	while ((rc = store_step(st, s, e)) == 1) {
-		const struct usage_row u = {
-			.what = (const char *)sqlite3_column_text(s, 0),
-			.turns = sqlite3_column_int64(s, 1),
-			.calls = sqlite3_column_int64(s, 2),
-			.input = sqlite3_column_int64(s, 3),
-			.output = sqlite3_column_int64(s, 4),
-			.cache_read = sqlite3_column_int64(s, 5),
-			.cache_write = sqlite3_column_int64(s, 6),
-			.cost_micro = sqlite3_column_int64(s, 7),
-		};
-
+	while ((rc = sql_row(st, s, cols, e)) > 0)
 		fn(ctx, &u);
-	}
 	return rc;
 }
 
@@ -65,24 +52,13 @@ int store_act_each(struct store *st, int64_t limit, act_fn *fn, void *ctx, struc
 		"SELECT * FROM (SELECT a.id, a.at_ms, a.who, a.via, a.act,"
 		" coalesce((SELECT name FROM groups WHERE id = a.group_id), ''), a.allowed"
 		" FROM acts a ORDER BY a.id DESC LIMIT ?1) ORDER BY 1";
-	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
+	_cleanup_stmt_ sqlite3_stmt *s = sql_read(st, sql, ARGS(limit), e);
+	struct act_row a;
+	const struct col *cols =
+		COLS(&a.id, &a.at_ms, &a.who, &a.via, &a.act, &a.group, &a.allowed);
 	int rc;
 
-	if (!s)
-		return -1;
-	sqlite3_bind_int64(s, 1, limit);
-	while ((rc = store_step(st, s, e)) == 1) {
-		const struct act_row a = {
-			.id = sqlite3_column_int64(s, 0),
-			.at_ms = sqlite3_column_int64(s, 1),
-			.who = (const char *)sqlite3_column_text(s, 2),
-			.via = (const char *)sqlite3_column_text(s, 3),
-			.act = (const char *)sqlite3_column_text(s, 4),
-			.group = (const char *)sqlite3_column_text(s, 5),
-			.allowed = sqlite3_column_int(s, 6),
-		};
-
+	while ((rc = sql_row(st, s, cols, e)) > 0)
 		fn(ctx, &a);
-	}
 	return rc;
 }

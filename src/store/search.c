@@ -20,12 +20,10 @@ int store_index(struct store *st, struct err *e)
 	static const char sql[] =
 		"INSERT INTO messages_fts(rowid, text) SELECT id, text FROM messages"
 		" WHERE id > (SELECT coalesce(max(id), 0) FROM messages_fts_docsize) ORDER BY id";
-	_cleanup_stmt_ sqlite3_stmt *s = NULL;
 
 	if (!st->unindexed)
 		return 0;
-	s = store_write(st, sql, e);
-	if (!s || store_done(st, s, e) < 0)
+	if (sql_run(st, sql, NULL, e) < 0)
 		return -1;
 	st->unindexed = 0;
 	return 0;
@@ -46,12 +44,12 @@ int store_index_open(struct store *st, struct err *e)
 {
 	static const char sql[] = "SELECT coalesce((SELECT max(id) FROM messages), 0)"
 				  " > coalesce((SELECT max(id) FROM messages_fts_docsize), 0)";
-	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
+	bool behind;
 
-	if (!s || store_step(st, s, e) < 0)
+	if (sql_get(st, sql, NULL, COLS(&behind), e) < 0)
 		return -1;
 	/* How much text it is nobody counts: the next batch takes it. */
-	st->unindexed = sqlite3_column_int(s, 0) ? INDEX_BATCH : 0;
+	st->unindexed = behind ? INDEX_BATCH : 0;
 	return 0;
 }
 
@@ -86,18 +84,11 @@ int store_search(struct store *st, int64_t group_id, const char *query, int64_t 
 				  " WHERE messages_fts MATCH ?1 AND m.group_id = ?2"
 				  " ORDER BY f.rowid DESC LIMIT ?3";
 	_cleanup_(buf_free) struct buf q = {0};
-	_cleanup_stmt_ sqlite3_stmt *s = NULL;
 
 	fts_query(&q, query);
 	if (!q.len)
 		return err_set(e, E_INVAL, "the search has no words");
 	if (store_index(st, e) < 0)
 		return -1;
-	s = store_read(st, sql, e);
-	if (!s)
-		return -1;
-	bind_text(s, 1, q.p);
-	sqlite3_bind_int64(s, 2, group_id);
-	sqlite3_bind_int64(s, 3, limit);
-	return store_each_msg(st, s, fn, ctx, e);
+	return store_each_msg(st, sql_read(st, sql, ARGS(q.p, group_id, limit), e), fn, ctx, e);
 }
