@@ -16,16 +16,13 @@ int store_message_find(struct store *st, int64_t chat_id, const char *platform_i
 		" (SELECT o.message_id FROM outbox o WHERE o.id > (SELECT max(id) FROM outbox) - 4000"
 		"  AND o.chat_id = ?1 AND o.platform_id = ?2 ORDER BY o.id DESC LIMIT 1)";
 	static const char *const sql[] = {whole, part};
+	struct msg_row m;
 	int rc = 0;
 
 	for (int i = 0; i < 2 && rc == 0; i++) {
-		_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql[i], e);
-		struct msg_row m;
+		_cleanup_stmt_ sqlite3_stmt *s =
+			sql_read(st, sql[i], ARGS(chat_id, platform_id), e);
 
-		if (!s)
-			return -1;
-		sqlite3_bind_int64(s, 1, chat_id);
-		bind_text(s, 2, platform_id);
 		rc = store_step(st, s, e);
 		if (rc > 0) {
 			store_read_msg(s, &m);
@@ -38,18 +35,8 @@ int store_message_find(struct store *st, int64_t chat_id, const char *platform_i
 int store_message_move(struct store *st, int64_t id, enum msg_state from, enum msg_state to,
 		       bool *moved, struct err *e)
 {
-	static const char sql[] = "UPDATE messages SET state = ?3 WHERE id = ?1 AND state = ?2";
-	_cleanup_stmt_ sqlite3_stmt *s = store_write(st, sql, e);
-
-	if (!s)
-		return -1;
-	sqlite3_bind_int64(s, 1, id);
-	sqlite3_bind_int(s, 2, from);
-	sqlite3_bind_int(s, 3, to);
-	if (store_done(st, s, e) < 0)
-		return -1;
-	*moved = sqlite3_changes(st->db) == 1;
-	return 0;
+	return sql_did(st, "UPDATE messages SET state = ?3 WHERE id = ?1 AND state = ?2",
+		       ARGS(id, from, to), moved, e);
 }
 
 /* Whether a message that came in has its own hand-in, with the context before it: one that only answered a question (no turn), failed or
@@ -68,15 +55,10 @@ int store_context(struct store *st, int64_t chat_id, const char *session, int64_
 		"SELECT " MSG_COLUMNS ", " MSG_OF_CHATS_GROUP
 		" FROM messages m WHERE m.chat_id = ?1"
 		" AND m.id < ?2 AND (m.dir = 1 OR m.session = ?3) ORDER BY m.id DESC LIMIT 200";
-	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
+	_cleanup_stmt_ sqlite3_stmt *s = sql_read(st, sql, ARGS(chat_id, before, session), e);
 	struct msg_row m;
-	int rc = 0;
+	int rc = s ? 0 : -1;
 
-	if (!s)
-		return -1;
-	sqlite3_bind_int64(s, 1, chat_id);
-	sqlite3_bind_int64(s, 2, before);
-	bind_text(s, 3, session);
 	while (limit > 0 && (rc = store_step(st, s, e)) > 0) {
 		store_read_msg(s, &m);
 		if (ends_context(&m) || m.sent_ms < since_ms ||
@@ -93,18 +75,10 @@ int store_context(struct store *st, int64_t chat_id, const char *session, int64_
 int store_spoke_in(struct store *st, int64_t chat_id, const char *thread, bool *yes, struct err *e)
 {
 	/* the words of the partial index messages_ours_in_threads: this is asked of every message of a thread */
-	static const char sql[] = "SELECT 1 FROM messages WHERE chat_id = ?1 AND thread = ?2"
-				  " AND dir = 1 AND thread != '' LIMIT 1";
-	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
-	int rc;
-
-	if (!s)
-		return -1;
-	sqlite3_bind_int64(s, 1, chat_id);
-	bind_text(s, 2, thread);
-	rc = store_step(st, s, e);
-	*yes = rc > 0;
-	return rc < 0 ? -1 : 0;
+	return sql_get(st,
+		       "SELECT 1 FROM messages WHERE chat_id = ?1 AND thread = ?2"
+		       " AND dir = 1 AND thread != '' LIMIT 1",
+		       ARGS(chat_id, thread), COLS(yes), e);
 }
 
 int store_fetching(struct store *st, const char *channel, msg_fn *fn, void *ctx, struct err *e)
@@ -112,10 +86,6 @@ int store_fetching(struct store *st, const char *channel, msg_fn *fn, void *ctx,
 	static const char sql[] = "SELECT " MSG_COLUMNS " FROM messages m JOIN chats c"
 				  " ON c.id = m.chat_id WHERE m.state = 5 AND c.channel = ?1"
 				  " ORDER BY m.id";
-	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
 
-	if (!s)
-		return -1;
-	bind_text(s, 1, channel);
-	return store_each_msg(st, s, fn, ctx, e);
+	return store_each_msg(st, sql_read(st, sql, ARGS(channel), e), fn, ctx, e);
 }
