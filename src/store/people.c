@@ -26,14 +26,16 @@ int role_of_word(const char *w)
 
 /* --- people ------------------------------------------------------------------------------- */
 
-static void read_person(sqlite3_stmt *s, struct person_row *p)
+/* Tells of each row of s, which ends here: how many, or -1. */
+static int tell(struct store *st, sqlite3_stmt *take, person_fn *fn, void *ctx, struct err *e)
 {
-	*p = (struct person_row){
-		.id = sqlite3_column_int64(s, 0),
-		.name = (const char *)sqlite3_column_text(s, 1),
-		.role = (enum role)sqlite3_column_int(s, 2),
-		.everywhere = (enum role)sqlite3_column_int(s, 3),
-	};
+	_cleanup_stmt_ sqlite3_stmt *s = take;
+	struct person_row p;
+	int rc, n = 0;
+
+	for (; (rc = sql_row(st, s, COLS(&p.id, &p.name, &p.role, &p.everywhere), e)) > 0; n++)
+		fn(ctx, &p);
+	return rc < 0 ? -1 : n;
 }
 
 int store_person_each(struct store *st, int64_t group_id, person_fn *fn, void *ctx, struct err *e)
@@ -44,18 +46,8 @@ int store_person_each(struct store *st, int64_t group_id, person_fn *fn, void *c
 		" LEFT JOIN roles w ON w.person_id = p.id AND w.group_id = 0"
 		" WHERE ?1 = 0 OR h.role IS NOT NULL OR w.role IS NOT NULL"
 		" ORDER BY p.name COLLATE NOCASE, p.id";
-	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
-	struct person_row p;
-	int rc;
 
-	if (!s)
-		return -1;
-	sqlite3_bind_int64(s, 1, group_id);
-	while ((rc = store_step(st, s, e)) > 0) {
-		read_person(s, &p);
-		fn(ctx, &p);
-	}
-	return rc;
+	return tell(st, sql_read(st, sql, ARGS(group_id), e), fn, ctx, e) < 0 ? -1 : 0;
 }
 
 int store_person_get(struct store *st, int64_t id, person_fn *fn, void *ctx, struct err *e)
@@ -63,51 +55,22 @@ int store_person_get(struct store *st, int64_t id, person_fn *fn, void *ctx, str
 	static const char sql[] = "SELECT p.id, p.name, 0, coalesce(w.role, 0) FROM people p"
 				  " LEFT JOIN roles w ON w.person_id = p.id AND w.group_id = 0"
 				  " WHERE p.id = ?1";
-	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
-	struct person_row p;
-	int rc;
 
-	if (!s)
-		return -1;
-	sqlite3_bind_int64(s, 1, id);
-	rc = store_step(st, s, e);
-	if (rc <= 0)
-		return rc < 0 ? -1 : err_set(e, E_GONE, "there is no person %lld", (long long)id);
-	read_person(s, &p);
-	fn(ctx, &p);
-	return 0;
+	return sql_found(tell(st, sql_read(st, sql, ARGS(id), e), fn, ctx, e), "person", id, e);
 }
 
 int store_person_named(struct store *st, const char *name, int64_t *id, int64_t *n, struct err *e)
 {
 	static const char sql[] =
 		"SELECT coalesce(min(id), 0), count(*) FROM people WHERE name = ?1 COLLATE NOCASE";
-	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
 
-	if (!s)
-		return -1;
-	bind_text(s, 1, name);
-	if (store_step(st, s, e) < 0)
-		return -1;
-	*id = sqlite3_column_int64(s, 0);
-	*n = sqlite3_column_int64(s, 1);
-	return 0;
+	return sql_get(st, sql, ARGS(name), COLS(id, n), e);
 }
 
 int store_person_of(struct store *st, int64_t sender_id, int64_t *person_id, struct err *e)
 {
-	static const char sql[] = "SELECT coalesce(person_id, 0) FROM senders WHERE id = ?1";
-	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
-	int rc;
-
-	*person_id = 0;
-	if (!s)
-		return -1;
-	sqlite3_bind_int64(s, 1, sender_id);
-	rc = store_step(st, s, e);
-	if (rc > 0)
-		*person_id = sqlite3_column_int64(s, 0);
-	return rc < 0 ? -1 : 0;
+	return sql_get(st, "SELECT coalesce(person_id, 0) FROM senders WHERE id = ?1",
+		       ARGS(sender_id), COLS(person_id), e);
 }
 
 static int insert_person(struct store *st, int64_t sender_id, const char *name, int64_t *id,
@@ -115,23 +78,11 @@ static int insert_person(struct store *st, int64_t sender_id, const char *name, 
 {
 	static const char sql[] =
 		"INSERT INTO people(name, created_ms) SELECT CASE WHEN ?2 <> '' THEN ?2"
-		" WHEN name <> '' THEN name ELSE platform_id END, ?3 FROM senders WHERE id = ?1"
-		" RETURNING id";
-	_cleanup_stmt_ sqlite3_stmt *s = store_write(st, sql, e);
-	int rc;
+		" WHEN name <> '' THEN name ELSE platform_id END, ?3 FROM senders WHERE id = ?1";
 
-	if (!s)
+	if (sql_insert(st, sql, ARGS(sender_id, name, store_now(st)), id, e) < 0)
 		return -1;
-	sqlite3_bind_int64(s, 1, sender_id);
-	bind_text(s, 2, name);
-	sqlite3_bind_int64(s, 3, store_now(st));
-	rc = store_step(st, s, e);
-	if (rc < 0)
-		return -1;
-	if (rc == 0)
-		return err_set(e, E_GONE, "there is no sender %lld", (long long)sender_id);
-	*id = sqlite3_column_int64(s, 0);
-	return 0;
+	return sql_found(*id > 0, "sender", sender_id, e);
 }
 
 int store_person_make(struct store *st, int64_t sender_id, const char *name, int64_t *person_id,
@@ -151,18 +102,6 @@ int store_person_join(struct store *st, int64_t person_id, int64_t sender_id, st
 	return store_sender_give(st, sender_id, person_id, e);
 }
 
-static int run_two(struct store *st, const char *sql, int64_t a, int64_t b, struct err *e)
-{
-	_cleanup_stmt_ sqlite3_stmt *s = store_write(st, sql, e);
-
-	if (!s)
-		return -1;
-	sqlite3_bind_int64(s, 1, a);
-	if (sqlite3_bind_parameter_count(s) > 1)
-		sqlite3_bind_int64(s, 2, b);
-	return store_done(st, s, e);
-}
-
 int store_person_melt(struct store *st, int64_t from, int64_t into, struct err *e)
 {
 	static const char left[] = "SELECT 1 FROM senders WHERE person_id = ?1 LIMIT 1";
@@ -172,16 +111,15 @@ int store_person_melt(struct store *st, int64_t from, int64_t into, struct err *
 		" ON CONFLICT(person_id, group_id) DO UPDATE SET role ="
 		" iif(min(role, excluded.role) < 0, -1, max(role, excluded.role))";
 	static const char gone[] = "DELETE FROM people WHERE id = ?1";
-	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, left, e);
-	int rc;
+	bool has;
 
-	if (!s)
+	if (sql_get(st, left, ARGS(from), COLS(&has), e) < 0)
 		return -1;
-	sqlite3_bind_int64(s, 1, from);
-	rc = store_step(st, s, e);
-	if (rc != 0)
-		return rc < 0 ? -1 : 0;
-	return run_two(st, roles, from, into, e) < 0 ? -1 : run_two(st, gone, from, 0, e);
+	if (has)
+		return 0;
+	if (sql_run(st, roles, ARGS(from, into), e) < 0)
+		return -1;
+	return sql_run(st, gone, ARGS(from), e);
 }
 
 int store_person_forget(struct store *st, int64_t person_id, struct err *e)
@@ -190,11 +128,9 @@ int store_person_forget(struct store *st, int64_t person_id, struct err *e)
 	static const char gone[] = "DELETE FROM people WHERE id = ?1";
 
 	if (store_invites_withdraw(st, person_id, 0, e) < 0 ||
-	    run_two(st, leave, person_id, 0, e) < 0 || run_two(st, gone, person_id, 0, e) < 0)
+	    sql_run(st, leave, ARGS(person_id), e) < 0)
 		return -1;
-	if (sqlite3_changes(st->db) != 1)
-		return err_set(e, E_GONE, "there is no person %lld", (long long)person_id);
-	return 0;
+	return sql_found(sql_changed(st, gone, ARGS(person_id), e), "person", person_id, e);
 }
 
 /* --- roles -------------------------------------------------------------------------------- */
@@ -202,42 +138,21 @@ int store_person_forget(struct store *st, int64_t person_id, struct err *e)
 int store_role_row(struct store *st, int64_t person_id, int64_t group_id, enum role *out,
 		   struct err *e)
 {
-	static const char sql[] = "SELECT role FROM roles WHERE person_id = ?1 AND group_id = ?2";
-	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
-	int rc;
-
-	*out = ROLE_NONE;
-	if (!s)
-		return -1;
-	sqlite3_bind_int64(s, 1, person_id);
-	sqlite3_bind_int64(s, 2, group_id);
-	rc = store_step(st, s, e);
-	if (rc > 0)
-		*out = (enum role)sqlite3_column_int(s, 0);
-	return rc < 0 ? -1 : 0;
+	return sql_get(st, "SELECT role FROM roles WHERE person_id = ?1 AND group_id = ?2",
+		       ARGS(person_id, group_id), COLS(out), e);
 }
 
 /* One statement: this is asked for each message. */
 int store_role_in(struct store *st, int64_t person_id, int64_t group_id, enum role *out,
 		  struct err *e)
 {
-	static const char sql[] = "SELECT iif(min(role) < 0, -1, max(role)) FROM roles"
-				  " WHERE person_id = ?1 AND group_id IN (0, ?2)";
-	_cleanup_stmt_ sqlite3_stmt *s = NULL;
-
 	*out = ROLE_NONE;
 	if (!person_id)
 		return 0;
-	s = store_read(st, sql, e);
-	if (!s)
-		return -1;
-	sqlite3_bind_int64(s, 1, person_id);
-	sqlite3_bind_int64(s, 2, group_id);
-	if (store_step(st, s, e) < 0)
-		return -1;
-	if (sqlite3_column_type(s, 0) != SQLITE_NULL)
-		*out = (enum role)sqlite3_column_int(s, 0);
-	return 0;
+	return sql_get(st,
+		       "SELECT iif(min(role) < 0, -1, max(role)) FROM roles"
+		       " WHERE person_id = ?1 AND group_id IN (0, ?2)",
+		       ARGS(person_id, group_id), COLS(out), e);
 }
 
 int store_role_set(struct store *st, int64_t person_id, int64_t group_id, enum role role,
@@ -253,23 +168,14 @@ int store_role_set(struct store *st, int64_t person_id, int64_t group_id, enum r
 		" AND task_run_id IS NULL AND sender_id IN"
 		" (SELECT id FROM senders WHERE person_id = ?1)";
 	static const char del[] = "DELETE FROM roles WHERE person_id = ?1 AND group_id = ?2";
-	_cleanup_stmt_ sqlite3_stmt *s = NULL;
 
 	if (role == ROLE_NONE)
 		return store_invites_withdraw(st, person_id, group_id, e) < 0
 			       ? -1
-			       : run_two(st, del, person_id, group_id, e);
-	s = store_write(st, put, e);
-	if (!s)
+			       : sql_run(st, del, ARGS(person_id, group_id), e);
+	if (sql_run(st, put, ARGS(person_id, group_id, role, by, store_now(st)), e) < 0)
 		return -1;
-	sqlite3_bind_int64(s, 1, person_id);
-	sqlite3_bind_int64(s, 2, group_id);
-	sqlite3_bind_int(s, 3, (int)role);
-	bind_text(s, 4, by);
-	sqlite3_bind_int64(s, 5, store_now(st));
-	if (store_done(st, s, e) < 0)
-		return -1;
-	return role == ROLE_BLOCKED ? run_two(st, unheard, person_id, group_id, e) : 0;
+	return role == ROLE_BLOCKED ? sql_run(st, unheard, ARGS(person_id, group_id), e) : 0;
 }
 
 int store_role_each(struct store *st, int64_t person_id, role_fn *fn, void *ctx, struct err *e)
@@ -278,29 +184,24 @@ int store_role_each(struct store *st, int64_t person_id, role_fn *fn, void *ctx,
 		"SELECT r.group_id, coalesce(g.name, ''), r.role, r.given_by FROM roles r"
 		" LEFT JOIN groups g ON g.id = r.group_id WHERE r.person_id = ?1"
 		" ORDER BY r.group_id";
-	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
+	_cleanup_stmt_ sqlite3_stmt *s = sql_read(st, sql, ARGS(person_id), e);
+	const char *group, *by;
+	int64_t group_id;
+	enum role role;
 	int rc;
 
-	if (!s)
-		return -1;
-	sqlite3_bind_int64(s, 1, person_id);
-	while ((rc = store_step(st, s, e)) > 0)
-		fn(ctx, sqlite3_column_int64(s, 0), (const char *)sqlite3_column_text(s, 1),
-		   (enum role)sqlite3_column_int(s, 2), (const char *)sqlite3_column_text(s, 3));
+	while ((rc = sql_row(st, s, COLS(&group_id, &group, &role, &by), e)) > 0)
+		fn(ctx, group_id, group, role, by);
 	return rc;
 }
 
 int store_owners(struct store *st, int64_t *n, struct err *e)
 {
-	static const char sql[] =
+	return sql_get(
+		st,
 		"SELECT count(DISTINCT person_id) FROM roles WHERE role = 4 AND (group_id = 0"
-		" OR group_id = (SELECT id FROM groups WHERE is_main = 1))";
-	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
-
-	if (!s || store_step(st, s, e) < 0)
-		return -1;
-	*n = sqlite3_column_int64(s, 0);
-	return 0;
+		" OR group_id = (SELECT id FROM groups WHERE is_main = 1))",
+		NULL, COLS(n), e);
 }
 
 /* --- the record --------------------------------------------------------------------------- */
@@ -308,19 +209,8 @@ int store_owners(struct store *st, int64_t *n, struct err *e)
 int store_act_add(struct store *st, const char *who, int64_t sender_id, int64_t group_id,
 		  const char *via, const char *act, bool allowed, struct err *e)
 {
-	static const char sql[] =
-		"INSERT INTO acts(at_ms, who, sender_id, group_id, via, act, allowed)"
-		" VALUES (?1, ?2, nullif(?3, 0), ?4, ?5, ?6, ?7)";
-	_cleanup_stmt_ sqlite3_stmt *s = store_write(st, sql, e);
-
-	if (!s)
-		return -1;
-	sqlite3_bind_int64(s, 1, store_now(st));
-	bind_text(s, 2, who);
-	sqlite3_bind_int64(s, 3, sender_id);
-	sqlite3_bind_int64(s, 4, group_id);
-	bind_text(s, 5, via);
-	bind_text(s, 6, act);
-	sqlite3_bind_int(s, 7, allowed);
-	return store_done(st, s, e);
+	return sql_run(st,
+		       "INSERT INTO acts(at_ms, who, sender_id, group_id, via, act, allowed)"
+		       " VALUES (?1, ?2, nullif(?3, 0), ?4, ?5, ?6, ?7)",
+		       ARGS(store_now(st), who, sender_id, group_id, via, act, allowed), e);
 }

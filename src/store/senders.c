@@ -13,18 +13,18 @@
 	"SELECT s.id, coalesce(s.person_id, 0), s.refused, s.seen_ms, s.channel, s.platform_id,"   \
 	" s.alt, s.name FROM senders s "
 
-static void read_sender(sqlite3_stmt *s, struct sender_row *out)
+/* Tells of each row of s, which ends here: how many, or -1. */
+static int tell(struct store *st, sqlite3_stmt *take, sender_fn *fn, void *ctx, struct err *e)
 {
-	*out = (struct sender_row){
-		.id = sqlite3_column_int64(s, 0),
-		.person_id = sqlite3_column_int64(s, 1),
-		.refused = sqlite3_column_int64(s, 2),
-		.seen_ms = sqlite3_column_int64(s, 3),
-		.channel = (const char *)sqlite3_column_text(s, 4),
-		.platform_id = (const char *)sqlite3_column_text(s, 5),
-		.alt = (const char *)sqlite3_column_text(s, 6),
-		.name = (const char *)sqlite3_column_text(s, 7),
-	};
+	_cleanup_stmt_ sqlite3_stmt *s = take;
+	struct sender_row r;
+	const struct col *cols = COLS(&r.id, &r.person_id, &r.refused, &r.seen_ms, &r.channel,
+				      &r.platform_id, &r.alt, &r.name);
+	int rc, n = 0;
+
+	for (; (rc = sql_row(st, s, cols, e)) > 0; n++)
+		fn(ctx, &r);
+	return rc < 0 ? -1 : n;
 }
 
 /* --- two ids of one person ---------------------------------------------------------------- */
@@ -40,31 +40,19 @@ static int twins(struct store *st, int64_t id, struct twin out[TWINS_MAX], size_
 		" OR (s.platform_id = m.alt AND s.alt IN ('', m.platform_id))"
 		" OR (s.alt <> '' AND s.alt = m.platform_id AND m.alt IN ('', s.platform_id)))"
 		" ORDER BY s.id";
-	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
-	int rc;
+	_cleanup_stmt_ sqlite3_stmt *s = sql_read(st, sql, ARGS(id), e);
+	struct twin t;
+	int rc = s ? 0 : -1;
 
-	*n = 0;
-	if (!s)
-		return -1;
-	sqlite3_bind_int64(s, 1, id);
-	while (*n < TWINS_MAX && (rc = store_step(st, s, e)) != 0) {
-		if (rc < 0)
-			return -1;
-		out[(*n)++] = (struct twin){sqlite3_column_int64(s, 0), sqlite3_column_int64(s, 1)};
-	}
-	return 0;
+	for (*n = 0; *n < TWINS_MAX && (rc = sql_row(st, s, COLS(&t.id, &t.person_id), e)) > 0;)
+		out[(*n)++] = t;
+	return rc < 0 ? -1 : 0;
 }
 
 static int give(struct store *st, int64_t id, int64_t person_id, struct err *e)
 {
-	static const char sql[] = "UPDATE senders SET person_id = ?2 WHERE id = ?1";
-	_cleanup_stmt_ sqlite3_stmt *s = store_write(st, sql, e);
-
-	if (!s)
-		return -1;
-	sqlite3_bind_int64(s, 1, id);
-	sqlite3_bind_int64(s, 2, person_id);
-	return store_done(st, s, e);
+	return sql_run(st, "UPDATE senders SET person_id = ?2 WHERE id = ?1", ARGS(id, person_id),
+		       e);
 }
 
 int store_sender_give(struct store *st, int64_t id, int64_t person_id, struct err *e)
@@ -105,18 +93,18 @@ static int recognise(struct store *st, int64_t id, struct err *e)
 /* --- what a platform says ----------------------------------------------------------------- */
 
 /* Whether what is known of a sender differs from what the platform says now. */
-static bool is_news(const char *now, sqlite3_stmt *s, int col)
+static bool is_news(const char *now, const char *was)
 {
-	return now && now[0] && !streq(now, (const char *)sqlite3_column_text(s, col));
+	return now && now[0] && !streq(now, was);
 }
 
 /* A telephone number goes to somebody else when it is given up; the account behind it (at WhatsApp: the LID) does not. */
-static bool is_another(const char *now, sqlite3_stmt *s, int col)
+static bool is_another(const char *now, const char *was)
 {
-	const char *was = (const char *)sqlite3_column_text(s, col), *mark = "@lid";
-	size_t n = was ? strlen(was) : 0, k = now ? strlen(now) : 0, m = strlen(mark);
+	const char *mark = "@lid";
+	size_t n = strlen(was), k = now ? strlen(now) : 0, m = strlen(mark);
 
-	return is_news(now, s, col) && n > m && k > m && streq(was + n - m, mark) &&
+	return is_news(now, was) && n > m && k > m && streq(was + n - m, mark) &&
 	       streq(now + k - m, mark);
 }
 
@@ -127,17 +115,12 @@ static int part(struct store *st, int64_t id, struct err *e)
 		"UPDATE senders SET person_id = NULL WHERE id = ?1 AND person_id IS NOT NULL"
 		" AND NOT EXISTS (SELECT 1 FROM roles r WHERE r.person_id = senders.person_id"
 		"  AND r.role < 0)";
-	_cleanup_stmt_ sqlite3_stmt *s = store_write(st, sql, e);
+	int n = sql_changed(st, sql, ARGS(id), e);
 
-	if (!s)
-		return -1;
-	sqlite3_bind_int64(s, 1, id);
-	if (store_done(st, s, e) < 0)
-		return -1;
-	if (sqlite3_changes(st->db))
+	if (n > 0)
 		log_warn("people", "an identity belongs to another account now, so to nobody",
 			 "sender=%lld", (long long)id);
-	return 0;
+	return n < 0 ? -1 : 0;
 }
 
 static int put_sender(struct store *st, const char *channel, const char *platform_id,
@@ -148,20 +131,11 @@ static int put_sender(struct store *st, const char *channel, const char *platfor
 		" ON CONFLICT(channel, platform_id) DO UPDATE SET"
 		" name = iif(excluded.name = '', name, excluded.name),"
 		" alt = iif(excluded.alt = '', alt, excluded.alt) RETURNING id";
-	_cleanup_stmt_ sqlite3_stmt *p = store_write(st, put, e);
-	int rc;
+	_cleanup_stmt_ sqlite3_stmt *s =
+		sql_write(st, put, ARGS(channel, platform_id, name ? name : "", alt ? alt : ""), e);
+	int rc = sql_row(st, s, COLS(id), e);
 
-	if (!p)
-		return -1;
-	bind_text(p, 1, channel);
-	bind_text(p, 2, platform_id);
-	bind_text(p, 3, name ? name : "");
-	bind_text(p, 4, alt ? alt : "");
-	rc = store_step(st, p, e);
-	if (rc <= 0)
-		return rc < 0 ? -1 : err_set(e, E_BUG, "database: no sender id came back");
-	*id = sqlite3_column_int64(p, 0);
-	return 0;
+	return rc > 0 ? 0 : rc < 0 ? -1 : err_set(e, E_BUG, "database: no sender id came back");
 }
 
 int store_sender_ensure(struct store *st, const char *channel, const char *platform_id,
@@ -169,23 +143,17 @@ int store_sender_ensure(struct store *st, const char *channel, const char *platf
 {
 	static const char find[] =
 		"SELECT id, name, alt FROM senders WHERE channel = ?1 AND platform_id = ?2";
-	_cleanup_stmt_ sqlite3_stmt *f = store_read(st, find, e);
+	_cleanup_stmt_ sqlite3_stmt *s = sql_read(st, find, ARGS(channel, platform_id), e);
+	const char *old_name = "", *old_alt = "";
 	bool learned, another;
-	int rc;
+	int rc = sql_row(st, s, COLS(id, &old_name, &old_alt), e);
 
-	if (!f)
-		return -1;
-	bind_text(f, 1, channel);
-	bind_text(f, 2, platform_id);
-	rc = store_step(st, f, e);
 	if (rc < 0)
 		return -1;
-	another = rc > 0 && is_another(alt, f, 2);
-	learned = rc == 0 || is_news(alt, f, 2);
-	if (!learned && !is_news(name, f, 1)) {
-		*id = sqlite3_column_int64(f, 0);
+	another = rc > 0 && is_another(alt, old_alt);
+	learned = rc == 0 || is_news(alt, old_alt);
+	if (!learned && !is_news(name, old_name))
 		return 0;
-	}
 	if (put_sender(st, channel, platform_id, name, alt, id, e) < 0 ||
 	    (another && part(st, *id, e) < 0))
 		return -1;
@@ -202,36 +170,19 @@ int store_sender_refused(struct store *st, int64_t id, int64_t n, int64_t keep, 
 		" AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.sender_id = senders.id)"
 		" AND NOT EXISTS (SELECT 1 FROM approvals a WHERE a.sender_id = senders.id)"
 		" AND NOT EXISTS (SELECT 1 FROM tasks t WHERE t.sender_id = senders.id)";
-	_cleanup_stmt_ sqlite3_stmt *s = store_write(st, count, e);
-	_cleanup_stmt_ sqlite3_stmt *p = s ? store_write(st, prune, e) : NULL;
 
-	if (!p)
+	if (sql_run(st, count, ARGS(id, n, store_now(st)), e) < 0)
 		return -1;
-	sqlite3_bind_int64(s, 1, id);
-	sqlite3_bind_int64(s, 2, n);
-	sqlite3_bind_int64(s, 3, store_now(st));
-	sqlite3_bind_int64(p, 1, keep);
-	return store_done(st, s, e) < 0 ? -1 : store_done(st, p, e);
+	return sql_run(st, prune, ARGS(keep), e);
 }
 
 /* --- looking ------------------------------------------------------------------------------ */
 
 int store_sender_get(struct store *st, int64_t id, sender_fn *fn, void *ctx, struct err *e)
 {
-	static const char sql[] = SENDER_COLUMNS "WHERE s.id = ?1";
-	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
-	struct sender_row row;
-	int rc;
+	sqlite3_stmt *s = sql_read(st, SENDER_COLUMNS "WHERE s.id = ?1", ARGS(id), e);
 
-	if (!s)
-		return -1;
-	sqlite3_bind_int64(s, 1, id);
-	rc = store_step(st, s, e);
-	if (rc <= 0)
-		return rc < 0 ? -1 : err_set(e, E_GONE, "there is no sender %lld", (long long)id);
-	read_sender(s, &row);
-	fn(ctx, &row);
-	return 0;
+	return sql_found(tell(st, s, fn, ctx, e), "sender", id, e);
 }
 
 int store_sender_find(struct store *st, const char *channel, const char *platform_id, int64_t *id,
@@ -240,21 +191,12 @@ int store_sender_find(struct store *st, const char *channel, const char *platfor
 	static const char sql[] =
 		"SELECT id FROM senders WHERE channel = ?1 AND (platform_id = ?2"
 		" OR (alt <> '' AND alt = ?2)) ORDER BY platform_id = ?2 DESC, id LIMIT 1";
-	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, sql, e);
-	int rc;
+	int rc = sql_one(st, sql, ARGS(channel, platform_id), COLS(id), e);
 
-	if (!s)
-		return -1;
-	bind_text(s, 1, channel);
-	bind_text(s, 2, platform_id);
-	rc = store_step(st, s, e);
-	if (rc < 0)
-		return -1;
 	if (rc == 0)
 		return err_set(e, E_GONE, "nobody has written as %.31s:%.127s", channel,
 			       platform_id);
-	*id = sqlite3_column_int64(s, 0);
-	return 0;
+	return rc < 0 ? -1 : 0;
 }
 
 int store_sender_each(struct store *st, int64_t person_id, int64_t limit, sender_fn *fn, void *ctx,
@@ -263,19 +205,9 @@ int store_sender_each(struct store *st, int64_t person_id, int64_t limit, sender
 	static const char theirs[] =
 		SENDER_COLUMNS "WHERE s.person_id = ?1 ORDER BY s.channel, s.id LIMIT ?2";
 	static const char nobodys[] = SENDER_COLUMNS "WHERE s.person_id IS NULL AND s.refused > 0"
-						     " ORDER BY s.seen_ms DESC, s.id DESC LIMIT ?2";
-	_cleanup_stmt_ sqlite3_stmt *s = store_read(st, person_id ? theirs : nobodys, e);
-	struct sender_row row;
-	int rc;
+						     " ORDER BY s.seen_ms DESC, s.id DESC LIMIT ?1";
+	sqlite3_stmt *s = person_id ? sql_read(st, theirs, ARGS(person_id, limit), e)
+				    : sql_read(st, nobodys, ARGS(limit), e);
 
-	if (!s)
-		return -1;
-	if (person_id)
-		sqlite3_bind_int64(s, 1, person_id);
-	sqlite3_bind_int64(s, 2, limit);
-	while ((rc = store_step(st, s, e)) > 0) {
-		read_sender(s, &row);
-		fn(ctx, &row);
-	}
-	return rc;
+	return tell(st, s, fn, ctx, e) < 0 ? -1 : 0;
 }
