@@ -5,6 +5,7 @@
  * libcurl cannot repeat it on a fresh connection, and the first byte of it that is asked for marks the call as gone out.
  * (https://docs.slack.dev/apis/web-api/using-the-slack-web-api, .../rate-limits)
  */
+#include <glib.h>
 #include <string.h>
 #include "base/log.h"
 #include "base/str.h"
@@ -61,22 +62,9 @@ struct slack_call {
 
 void slack_arg(struct buf *form, const char *name, const char *value)
 {
-	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-				    "0123456789-_.~";
+	_cleanup_free_ char *escaped = g_uri_escape_string(value, NULL, FALSE);
 
-	buf_putf(form, "%s%s=", form->len ? "&" : "", name);
-	for (const char *p = value; *p;) {
-		size_t n = strspn(p, plain);
-
-		buf_put(form, p, n);
-		p += n;
-		if (*p == ' ')
-			buf_puts(form, "+");
-		else if (*p)
-			buf_putf(form, "%%%02X", (unsigned char)*p);
-		if (*p)
-			p++;
-	}
+	buf_putf(form, "%s%s=%s", form->len ? "&" : "", name, escaped);
 }
 
 char *slack_bearer(const struct secret *t)

@@ -11,25 +11,18 @@
 
 #define FILES_MAX 20
 
-static const char *text_or_empty(const cJSON *j, const char *path)
-{
-	const char *s = json_peek_str(j, path);
-
-	return s ? s : "";
-}
-
 static bool is_own(const cJSON *msg, const struct slack_self *self)
 {
-	const char *user = text_or_empty(msg, "user"), *bot = text_or_empty(msg, "bot_id");
+	const char *user = json_text(msg, "user"), *bot = json_text(msg, "bot_id");
 
 	return (*self->user && streq(user, self->user)) || (*self->bot && streq(bot, self->bot));
 }
 
 static void read_file(struct slack_event *ev, const cJSON *f)
 {
-	const char *id = text_or_empty(f, "id"), *mode = text_or_empty(f, "mode");
-	const char *url = text_or_empty(f, "url_private_download");
-	const char *mime = text_or_empty(f, "mimetype");
+	const char *id = json_text(f, "id"), *mode = json_text(f, "mode");
+	const char *url = json_text(f, "url_private_download");
+	const char *mime = json_text(f, "mimetype");
 	int64_t size = json_peek_i64(f, "size", -1);
 	struct buf ref = {0};
 
@@ -38,7 +31,7 @@ static void read_file(struct slack_event *ev, const cJSON *f)
 	    streq(mode, "external"))
 		return;
 	if (!*url)
-		url = text_or_empty(f, "url_private");
+		url = json_text(f, "url_private");
 	if (strlen(url) > 1500)
 		return;
 	buf_puts(&ref, "{\"url\":");
@@ -49,11 +42,11 @@ static void read_file(struct slack_event *ev, const cJSON *f)
 		return;
 	}
 	ev->files[ev->n_files++] = (struct inbound_file){
-		.name = text_or_empty(f, "name"),
+		.name = json_text(f, "name"),
 		.mime = mime,
 		.size = size < 0 ? -1 : size,
 		.ref = buf_steal(&ref),
-		.voice = streq(text_or_empty(f, "subtype"), "slack_audio"),
+		.voice = streq(json_text(f, "subtype"), "slack_audio"),
 	};
 }
 
@@ -74,7 +67,7 @@ static void read_files(struct slack_event *ev, const cJSON *msg)
 /* Where the answer goes: see the top of slack.h. */
 static void set_thread(struct slack_event *ev, const cJSON *msg, const char *ts)
 {
-	const char *thread = text_or_empty(msg, "thread_ts");
+	const char *thread = json_text(msg, "thread_ts");
 
 	if (!slack_is_ts(thread) || (ev->direct && streq(thread, ts)))
 		thread = ev->direct ? "" : ts;
@@ -84,18 +77,18 @@ static void set_thread(struct slack_event *ev, const cJSON *msg, const char *ts)
 /* Chat, sender and text of a message; false when they are not all there. */
 static bool read_common(struct slack_event *ev, const cJSON *msg, const char *ts)
 {
-	const char *user = text_or_empty(msg, "user");
+	const char *user = json_text(msg, "user");
 
 	if (!slack_is_ts(ts))
 		return false;
 	if (!*user)
-		user = text_or_empty(msg, "bot_id");
+		user = json_text(msg, "bot_id");
 	if (!slack_is_id(user))
 		return false;
 	str_copy(ev->user, sizeof(ev->user), user);
 	if (user[0] == 'B')
-		ev->user_name = text_or_empty(msg, "username");
-	ev->raw = text_or_empty(msg, "text");
+		ev->user_name = json_text(msg, "username");
+	ev->raw = json_text(msg, "text");
 	ev->sent_ms = slack_ts_ms(ts);
 	set_thread(ev, msg, ts);
 	return true;
@@ -106,8 +99,8 @@ static void read_message(struct slack_event *ev, const cJSON *msg, const struct 
 {
 	static const char *const kinds[] = {"", "file_share", "thread_broadcast", "me_message",
 					    "bot_message"};
-	const char *subtype = text_or_empty(msg, "subtype"), *ts = text_or_empty(msg, "ts");
-	const char *root = text_or_empty(msg, "thread_ts");
+	const char *subtype = json_text(msg, "subtype"), *ts = json_text(msg, "ts");
+	const char *root = json_text(msg, "thread_ts");
 	const cJSON *shared = json_find(msg, "attachments.0");
 	bool known = false, share = false;
 
@@ -123,15 +116,15 @@ static void read_message(struct slack_event *ev, const cJSON *msg, const struct 
 	share = cJSON_IsTrue(json_find(shared, "is_share")) ||
 		cJSON_IsTrue(json_find(shared, "is_msg_unfurl"));
 	if (share)
-		ev->quote = text_or_empty(shared, "text");
+		ev->quote = json_text(shared, "text");
 	if (!*ev->raw && !ev->n_files) { /* shared without a word */
 		ev->raw = ev->quote;
 		ev->quote = "";
 	}
-	if (!*text_or_empty(msg, "bot_id"))
+	if (!*json_text(msg, "bot_id"))
 		ev->addressed =
 			mention || ev->direct || slack_text_mentions(ev->raw, self->user) ||
-			(*self->user && streq(text_or_empty(msg, "parent_user_id"), self->user));
+			(*self->user && streq(json_text(msg, "parent_user_id"), self->user));
 	ev->use = *ev->raw || ev->n_files;
 }
 
@@ -153,14 +146,14 @@ static void read_deleted(struct slack_event *ev, const cJSON *old, const char *t
 static void read_changed(struct slack_event *ev, const cJSON *event, const struct slack_self *self)
 {
 	const cJSON *msg = json_find(event, "message"), *old = json_find(event, "previous_message");
-	const char *edited = text_or_empty(msg, "edited.ts"), *ts = text_or_empty(msg, "ts");
+	const char *edited = json_text(msg, "edited.ts"), *ts = json_text(msg, "ts");
 
-	if (streq(text_or_empty(msg, "subtype"), "tombstone")) {
+	if (streq(json_text(msg, "subtype"), "tombstone")) {
 		read_deleted(ev, old, ts, self);
 		return;
 	}
 	if (!slack_is_ts(edited) || is_own(msg, self) ||
-	    streq(edited, text_or_empty(old, "edited.ts")) || !read_common(ev, msg, ts))
+	    streq(edited, json_text(old, "edited.ts")) || !read_common(ev, msg, ts))
 		return;
 	ev->kind = INBOUND_EDIT;
 	str_copy(ev->target, sizeof(ev->target), ts);
@@ -173,10 +166,10 @@ static void read_changed(struct slack_event *ev, const cJSON *event, const struc
 static void read_reaction(struct slack_event *ev, const cJSON *event, const struct slack_self *self,
 			  bool added)
 {
-	const char *ts = text_or_empty(event, "item.ts"), *when = text_or_empty(event, "event_ts");
-	const char *user = text_or_empty(event, "user"), *name = text_or_empty(event, "reaction");
+	const char *ts = json_text(event, "item.ts"), *when = json_text(event, "event_ts");
+	const char *user = json_text(event, "user"), *name = json_text(event, "reaction");
 
-	if (!streq(text_or_empty(event, "item.type"), "message") || !slack_is_ts(ts) ||
+	if (!streq(json_text(event, "item.type"), "message") || !slack_is_ts(ts) ||
 	    !slack_is_ts(when) || !slack_is_id(user) || streq(user, self->user) || !*name)
 		return;
 	ev->kind = INBOUND_REACTION;
@@ -185,23 +178,23 @@ static void read_reaction(struct slack_event *ev, const cJSON *event, const stru
 	snprintf(ev->id, sizeof(ev->id), "%s/r%s", ts, when);
 	ev->raw = added ? name : "";
 	ev->sent_ms = slack_ts_ms(when);
-	ev->addressed = *self->user && streq(text_or_empty(event, "item_user"), self->user);
+	ev->addressed = *self->user && streq(json_text(event, "item_user"), self->user);
 	ev->use = true;
 }
 
 void slack_event_read(struct slack_event *ev, const cJSON *event, const struct slack_self *self)
 {
-	const char *type = text_or_empty(event, "type");
-	const char *subtype = text_or_empty(event, "subtype");
+	const char *type = json_text(event, "type");
+	const char *subtype = json_text(event, "subtype");
 	bool added = streq(type, "reaction_added");
 	const char *chat = json_peek_str(event, "channel");
 
 	if (!chat)
-		chat = text_or_empty(event, "item.channel");
+		chat = json_text(event, "item.channel");
 	if (!slack_is_id(chat))
 		return;
 	str_copy(ev->chat, sizeof(ev->chat), chat);
-	ev->direct = chat[0] == 'D' || streq(text_or_empty(event, "channel_type"), "im");
+	ev->direct = chat[0] == 'D' || streq(json_text(event, "channel_type"), "im");
 	if (added || streq(type, "reaction_removed"))
 		read_reaction(ev, event, self, added);
 	else if (streq(type, "app_mention"))
@@ -212,7 +205,7 @@ void slack_event_read(struct slack_event *ev, const cJSON *event, const struct s
 		read_changed(ev, event, self);
 	else if (streq(subtype, "message_deleted"))
 		read_deleted(ev, json_find(event, "previous_message"),
-			     text_or_empty(event, "deleted_ts"), self);
+			     json_text(event, "deleted_ts"), self);
 	else
 		read_message(ev, event, self, false);
 }
@@ -221,7 +214,7 @@ void slack_message_parse(cJSON *msg, const char *chat, const struct slack_self *
 			 struct slack_event *ev)
 {
 	*ev = (struct slack_event){.root = msg, .raw = "", .quote = "", .user_name = ""};
-	if (!slack_is_id(chat) || !streq(text_or_empty(msg, "type"), "message"))
+	if (!slack_is_id(chat) || !streq(json_text(msg, "type"), "message"))
 		return;
 	str_copy(ev->chat, sizeof(ev->chat), chat);
 	ev->direct = chat[0] == 'D';

@@ -90,18 +90,11 @@ static bool copy_id(char dst[SLACK_ID], const char *id)
 	return id && slack_is_id(id) && str_copy(dst, SLACK_ID, id);
 }
 
-static const char *text_or_empty(const cJSON *j, const char *path)
-{
-	const char *s = json_peek_str(j, path);
-
-	return s ? s : "";
-}
-
 /* A slash command: a message that is for us. It has no ts: its trigger is what a repeat has in common. */
 static void from_command(struct slack_event *ev)
 {
 	const cJSON *p = json_find(ev->root, "payload");
-	const char *cmd = text_or_empty(p, "command"), *args = text_or_empty(p, "text");
+	const char *cmd = json_text(p, "command"), *args = json_text(p, "text");
 	const char *trigger = json_peek_str(p, "trigger_id");
 	_cleanup_free_ char *line = NULL;
 	cJSON *whole;
@@ -133,7 +126,7 @@ static void from_action(struct slack_event *ev)
 	const char *when = json_peek_str(p, "actions.0.action_ts");
 	const char *thread = json_peek_str(p, "message.thread_ts");
 
-	if (!streq(text_or_empty(p, "type"), "block_actions") || !value)
+	if (!streq(json_text(p, "type"), "block_actions") || !value)
 		return;
 	if (!ts)
 		ts = json_peek_str(p, "message.ts");
@@ -183,7 +176,7 @@ int slack_frame_parse(const char *p, size_t n, const struct slack_self *self,
 	}
 	if (streq(type, "disconnect")) {
 		out->type = SLACK_FRAME_DISCONNECT;
-		reason = text_or_empty(j, "reason");
+		reason = json_text(j, "reason");
 		out->reason = streq(reason, "link_disabled")	     ? SLACK_LINK_DISABLED
 			      : streq(reason, "too_many_websockets") ? SLACK_TOO_MANY
 								     : SLACK_REFRESH;

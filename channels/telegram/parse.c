@@ -29,13 +29,6 @@ void tg_id_text(char out[TG_ID_CAP], const cJSON *j, const char *path)
 		snprintf(out, TG_ID_CAP, "%lld", (long long)id);
 }
 
-static const char *peek(const cJSON *j, const char *path)
-{
-	const char *s = json_peek_str(j, path);
-
-	return s ? s : "";
-}
-
 static const char *text_of(struct buf *b)
 {
 	buf_put(b, "", 0); /* never NULL */
@@ -44,12 +37,13 @@ static const char *text_of(struct buf *b)
 
 static void put_name(struct buf *out, const cJSON *user)
 {
-	const char *first = peek(user, "first_name"), *last = peek(user, "last_name");
+	const char *first = json_text(user, "first_name"), *last = json_text(user, "last_name");
 
 	if (*first || *last)
 		buf_putf(out, "%s%s%s", first, *first && *last ? " " : "", last);
 	else
-		buf_puts(out, *peek(user, "title") ? peek(user, "title") : peek(user, "username"));
+		buf_puts(out, *json_text(user, "title") ? json_text(user, "title")
+							: json_text(user, "username"));
 }
 
 /* --- what it says -------------------------------------------------------------------------- */
@@ -69,27 +63,27 @@ static void put_words(struct buf *out, const cJSON *m)
 	const cJSON *j;
 
 	if (kind && streq(kind->key, "sticker"))
-		buf_putf(out, "[sticker %s]", peek(m, "sticker.emoji"));
+		buf_putf(out, "[sticker %s]", json_text(m, "sticker.emoji"));
 	else if (kind)
 		buf_putf(out, "[%s]", kind->word);
 	else if ((j = json_find(m, "venue")))
-		buf_putf(out, "[place: %s, %s]", peek(j, "title"), peek(j, "address"));
+		buf_putf(out, "[place: %s, %s]", json_text(j, "title"), json_text(j, "address"));
 	else if ((j = json_find(m, "location")))
 		buf_putf(out, "[location %.6f, %.6f]",
 			 cJSON_GetNumberValue(json_find(j, "latitude")),
 			 cJSON_GetNumberValue(json_find(j, "longitude")));
 	else if ((j = json_find(m, "contact")))
-		buf_putf(out, "[contact: %s %s, %s]", peek(j, "first_name"), peek(j, "last_name"),
-			 peek(j, "phone_number"));
+		buf_putf(out, "[contact: %s %s, %s]", json_text(j, "first_name"),
+			 json_text(j, "last_name"), json_text(j, "phone_number"));
 	else if ((j = json_find(m, "poll"))) {
 		const cJSON *o;
 
-		buf_putf(out, "[poll: %s", peek(j, "question"));
+		buf_putf(out, "[poll: %s", json_text(j, "question"));
 		cJSON_ArrayForEach(o, json_find(j, "options"))
-			buf_putf(out, " | %s", peek(o, "text"));
+			buf_putf(out, " | %s", json_text(o, "text"));
 		buf_puts(out, "]");
 	} else if ((j = json_find(m, "dice"))) {
-		buf_putf(out, "[dice %s: %lld]", peek(j, "emoji"),
+		buf_putf(out, "[dice %s: %lld]", json_text(j, "emoji"),
 			 (long long)json_peek_i64(j, "value", 0));
 	} else if (json_find(m, "story")) {
 		buf_puts(out, "[story]");
@@ -120,8 +114,8 @@ static void put_origin(struct buf *out, const cJSON *m)
 	if (who)
 		put_name(out, who);
 	else
-		buf_puts(out,
-			 *peek(o, "sender_user_name") ? peek(o, "sender_user_name") : "somebody");
+		buf_puts(out, *json_text(o, "sender_user_name") ? json_text(o, "sender_user_name")
+								: "somebody");
 	buf_puts(out, "]\n");
 }
 
@@ -152,14 +146,14 @@ static void take_file(struct tg_update *o, const cJSON *m)
 	const cJSON *j = kind ? file_of(m, kind) : NULL;
 	bool moves =
 		cJSON_IsTrue(json_find(j, "is_animated")) || cJSON_IsTrue(json_find(j, "is_video"));
-	const char *ref = peek(j, "file_id");
+	const char *ref = json_text(j, "file_id");
 
 	/* a moving sticker is shown by no viewer: its words say enough */
 	if (!*ref || strlen(ref) > 1000 || (kind && streq(kind->key, "sticker") && moves))
 		return;
 	o->file = (struct inbound_file){
-		.name = *peek(j, "file_name") ? peek(j, "file_name") : kind->name,
-		.mime = *peek(j, "mime_type") ? peek(j, "mime_type") : kind->mime,
+		.name = *json_text(j, "file_name") ? json_text(j, "file_name") : kind->name,
+		.mime = *json_text(j, "mime_type") ? json_text(j, "mime_type") : kind->mime,
 		.size = json_peek_i64(j, "file_size", -1),
 		.ref = ref,
 		.voice = streq(kind->key, "voice"),
@@ -184,7 +178,7 @@ static int take_chat(struct tg_update *o, const cJSON *m, int64_t *id, struct er
 		return err_set(e, E_PROTO, "an id out of range");
 	tg_id_text(o->chat, chat, "id");
 	o->in.chat = o->chat;
-	o->in.direct = streq(peek(chat, "type"), "private");
+	o->in.direct = streq(json_text(chat, "type"), "private");
 	put_name(&o->title, chat);
 	o->in.chat_title = text_of(&o->title);
 	o->in.thread = o->in.target = o->in.quote = o->in.sender_alt = o->in.text = "";
@@ -331,7 +325,7 @@ static const char *reaction_word(const cJSON *r)
 {
 	if (json_peek_str(r, "emoji"))
 		return json_peek_str(r, "emoji");
-	return streq(peek(r, "type"), "paid") ? "⭐" : ":custom_emoji:";
+	return streq(json_text(r, "type"), "paid") ? "⭐" : ":custom_emoji:";
 }
 
 static bool reacted_before(const cJSON *old, const cJSON *r)
@@ -341,7 +335,7 @@ static bool reacted_before(const cJSON *old, const cJSON *r)
 	cJSON_ArrayForEach(o, old)
 	{
 		if (streq(reaction_word(o), reaction_word(r)) &&
-		    streq(peek(o, "custom_emoji_id"), peek(r, "custom_emoji_id")))
+		    streq(json_text(o, "custom_emoji_id"), json_text(r, "custom_emoji_id")))
 			return true;
 	}
 	return false;

@@ -3,6 +3,7 @@
  * Texts of Telegram: what a person wrote, as Markdown by its entities; what Bot API HTML shows; the fixed list of reactions. Pure:
  * it must never trust an offset of an entity, which counts UTF-16 units of a text that we hold as UTF-8.
  */
+#include <glib.h>
 #include <strings.h>
 #include "base/str.h"
 #include "channels/telegram/telegram.h"
@@ -162,32 +163,8 @@ void tg_text(struct buf *out, const char *text, const cJSON *entities, const str
 
 /* --- what HTML shows ----------------------------------------------------------------------- */
 
-static size_t put_utf8(char out[4], unsigned long c)
-{
-	if (c < 0x80) {
-		out[0] = (char)c;
-		return 1;
-	}
-	if (c < 0x800) {
-		out[0] = (char)(0xc0 | c >> 6);
-		out[1] = (char)(0x80 | (c & 0x3f));
-		return 2;
-	}
-	if (c < 0x10000) {
-		out[0] = (char)(0xe0 | c >> 12);
-		out[1] = (char)(0x80 | (c >> 6 & 0x3f));
-		out[2] = (char)(0x80 | (c & 0x3f));
-		return 3;
-	}
-	out[0] = (char)(0xf0 | c >> 18);
-	out[1] = (char)(0x80 | (c >> 12 & 0x3f));
-	out[2] = (char)(0x80 | (c >> 6 & 0x3f));
-	out[3] = (char)(0x80 | (c & 0x3f));
-	return 4;
-}
-
 /* The entity at p ("&...;"): its bytes in out, *len of the source; 0 = none. */
-static size_t entity_at(const char *p, char out[4], size_t *len)
+static size_t entity_at(const char *p, char out[6], size_t *len)
 {
 	static const struct {
 		const char *name;
@@ -209,11 +186,11 @@ static size_t entity_at(const char *p, char out[4], size_t *len)
 	if (*end != ';' || !c || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff))
 		return 0;
 	*len = (size_t)(end + 1 - p);
-	return put_utf8(out, c);
+	return (size_t)g_unichar_to_utf8((gunichar)c, out);
 }
 
 /* Takes one thing from *p: a tag (0; *tag is what stands between < and >), or a character (its bytes, at most 4, in out). */
-static size_t html_step(const char **p, char out[4], struct str *tag)
+static size_t html_step(const char **p, char out[6], struct str *tag)
 {
 	const char *s = *p, *end;
 	size_t len = 0, n;
@@ -238,7 +215,7 @@ size_t tg_units(const char *html)
 {
 	size_t units = 0;
 	struct str tag;
-	char c[4];
+	char c[6];
 
 	while (*html) {
 		size_t n = html_step(&html, c, &tag);
@@ -257,7 +234,7 @@ char *tg_plain(const char *html, bool links)
 {
 	static const char href[] = "a href=\"";
 	struct buf out = {0};
-	char *url = NULL, c[4];
+	char *url = NULL, c[6];
 	size_t begin = 0;
 	struct str tag;
 

@@ -79,8 +79,7 @@ static int ask_piece(struct wa_in *f, struct err *e)
 {
 	cJSON *j = cJSON_CreateObject();
 
-	cJSON_AddStringToObject(j, "hash", f->hash);
-	cJSON_AddNumberToObject(j, "offset", (double)f->d.got);
+	json_add(j, "hash=%s offset=%lld", f->hash, (long long)f->d.got);
 	f->req = wa_ask(f->w, NULL, "fetch", j, f->w->media_ms, on_piece, f, e);
 	return f->req ? 0 : -1;
 }

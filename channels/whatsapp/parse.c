@@ -9,11 +9,6 @@
 
 #define TEXT_MAX ((size_t)256 << 10)
 
-static const char *or_empty(const char *s)
-{
-	return s ? s : "";
-}
-
 /* --- frames ---------------------------------------------------------------------------------- */
 
 static void parse_fail(const cJSON *error, struct wa_fail *f)
@@ -87,7 +82,7 @@ int wa_parse_frame(const cJSON *j, struct wa_frame *f, struct err *e)
 	if (!cJSON_IsObject(o))
 		return err_set(e, E_PROTO, "a frame of no known form");
 	f->kind = WA_REFUSAL;
-	f->id = or_empty(json_peek_str(o, "code"));
+	f->id = json_text(o, "code");
 	parse_fail(o, &f->fail);
 	return 0;
 }
@@ -170,8 +165,8 @@ static int take_jid(const cJSON *j, const char *path, const char **out, struct e
 /* The identity by which the person is not called. */
 static const char *other_name(const cJSON *sender, const char *jid)
 {
-	const char *lid = or_empty(json_peek_str(sender, "lid"));
-	const char *pn = or_empty(json_peek_str(sender, "pn"));
+	const char *lid = json_text(sender, "lid");
+	const char *pn = json_text(sender, "pn");
 	const char *other = streq(jid, lid) ? pn : lid;
 
 	return strlen(other) < WA_JID_CAP && !streq(other, jid) ? other : "";
@@ -188,8 +183,8 @@ static int take_common(const cJSON *j, struct inbound *in, struct err *e)
 	    json_obj(j, "sender", &sender, e) < 0 || json_i64(j, "ts", &ts, e) < 0)
 		return -1;
 	in->direct = !cJSON_IsTrue(json_find(j, "chat.group"));
-	in->chat_title = or_empty(json_peek_str(j, in->direct ? "chat.name" : "chat.subject"));
-	in->sender_name = or_empty(json_peek_str(sender, "name"));
+	in->chat_title = json_text(j, in->direct ? "chat.name" : "chat.subject");
+	in->sender_name = json_text(sender, "name");
 	in->sender_alt = other_name(sender, in->sender);
 	in->sent_ms = ts > 0 ? ts : 0;
 	in->thread = in->target = in->quote = in->text = "";
@@ -220,8 +215,8 @@ static int take_media(const cJSON *j, struct wa_event *ev, struct err *e)
 		return err_set(e, E_PROTO, "media is no list");
 	cJSON_ArrayForEach(m, list)
 	{
-		const char *hash = or_empty(json_peek_str(m, "hash"));
-		const char *kind = or_empty(json_peek_str(m, "kind"));
+		const char *hash = json_text(m, "hash");
+		const char *kind = json_text(m, "kind");
 
 		if (!*hash || ev->in.n_files == WA_FILES_MAX) {
 			if (lost++ < 16)
@@ -231,8 +226,8 @@ static int take_media(const cJSON *j, struct wa_event *ev, struct err *e)
 		if (!is_hash(hash))
 			return err_set(e, E_PROTO, "media has a hash that is none");
 		ev->files[ev->in.n_files++] = (struct inbound_file){
-			.name = or_empty(json_peek_str(m, "name")),
-			.mime = or_empty(json_peek_str(m, "mime")),
+			.name = json_text(m, "name"),
+			.mime = json_text(m, "mime"),
 			.size = json_peek_i64(m, "size", -1) < 0 ? -1
 								 : json_peek_i64(m, "size", -1),
 			.ref = hash,
@@ -260,7 +255,7 @@ static int take_message(const cJSON *j, const struct wa_state *me, struct wa_eve
 		return -1;
 	if (json_find(j, "quote.id") && take_jid(j, "quote.id", &in->target, e) < 0)
 		return -1;
-	in->quote = or_empty(json_peek_str(j, "quote.text"));
+	in->quote = json_text(j, "quote.text");
 	in->text = ev->text.p ? ev->text.p : "";
 	in->text_len = ev->text.len;
 	/* What the owner writes on the phone to somebody else is not meant for the assistant. */

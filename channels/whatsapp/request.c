@@ -110,8 +110,7 @@ struct wa_req *wa_ask(struct whatsapp *w, const char *id, const char *op, cJSON 
 		str_copy(r->id, sizeof(r->id), id);
 	else
 		snprintf(r->id, sizeof(r->id), "r%llu", (unsigned long long)++w->last_id);
-	cJSON_AddStringToObject(members, "id", r->id);
-	cJSON_AddStringToObject(members, "op", op);
+	json_add(members, "id=%s op=%s", r->id, op);
 	r->frame = json_print(members);
 	r->n = strlen(r->frame);
 	cJSON_Delete(members);

@@ -83,30 +83,20 @@ static void on_sent(void *ctx, const cJSON *reply, const struct wa_fail *fail)
 	}
 }
 
-static cJSON *object(const char *key, const char *value)
-{
-	cJSON *j = cJSON_CreateObject();
-
-	cJSON_AddStringToObject(j, key, value);
-	return j;
-}
-
 /* --- files ----------------------------------------------------------------------------------- */
 
 static void put_next(struct wa_out *o);
 
 static void send_media(struct wa_out *o)
 {
-	cJSON *j = object("to", o->chat);
+	cJSON *j = cJSON_CreateObject();
 	struct err e = ERR_INIT;
 
-	cJSON_AddStringToObject(j, "hash", o->hash);
-	cJSON_AddStringToObject(j, "mime", o->mime);
-	cJSON_AddStringToObject(j, "name", o->name);
+	json_add(j, "to=%s hash=%s mime=%s name=%s", o->chat, o->hash, o->mime, o->name);
 	if (*o->caption)
-		cJSON_AddStringToObject(j, "caption", o->caption);
+		json_add(j, "caption=%s", o->caption);
 	if (str_starts(o->mime, "audio/ogg"))
-		cJSON_AddBoolToObject(j, "voice", true);
+		json_add(j, "voice=%hhd", true);
 	o->req = wa_ask(o->w, o->key, "send_media", j, o->w->media_ms, on_sent, o, &e);
 	if (!o->req)
 		out_err(o, &e);
@@ -140,21 +130,20 @@ static void put_next(struct wa_out *o)
 {
 	_cleanup_free_ uint8_t *bytes = xmalloc(WA_CHUNK);
 	_cleanup_free_ char *data = NULL;
-	cJSON *j = object("hash", o->hash);
+	cJSON *j;
 	struct err e = ERR_INIT;
 	ssize_t n = o->puts ? pread(o->fd, bytes, WA_CHUNK, o->at) : 0;
 
 	if (n < 0 || (o->puts && n == 0)) {
-		cJSON_Delete(j);
 		err_sys(&e, n < 0 ? errno : EIO, "cannot read the file to send");
 		e.code = E_INVAL; /* a dead letter */
 		out_err(o, &e);
 		return;
 	}
 	data = base64_encode(bytes, (size_t)n);
-	cJSON_AddNumberToObject(j, "size", (double)o->size);
-	cJSON_AddNumberToObject(j, "offset", (double)o->at);
-	cJSON_AddStringToObject(j, "data", data);
+	j = cJSON_CreateObject();
+	json_add(j, "hash=%s size=%lld offset=%lld data=%s", o->hash, (long long)o->size,
+		 (long long)o->at, data);
 	o->puts++;
 	o->req = wa_ask(o->w, NULL, "put", j, o->w->answer_ms, on_put, o, &e);
 	if (!o->req)
@@ -224,24 +213,19 @@ static int start_file(struct wa_out *o, const struct outbound *m, struct err *e)
 
 static int start_request(struct wa_out *o, const struct outbound *m, struct err *e)
 {
-	cJSON *j;
+	cJSON *j = cJSON_CreateObject();
+	const char *op = "send";
 
-	if (m->kind == OUTBOUND_EDIT || m->kind == OUTBOUND_REACTION) {
-		j = object("chat", m->chat);
-		cJSON_AddStringToObject(j, "target", m->target);
-		if (m->kind == OUTBOUND_EDIT)
-			cJSON_AddStringToObject(j, "text", m->body);
-		else
-			cJSON_AddStringToObject(j, "emoji", m->emoji);
+	if (m->kind == OUTBOUND_EDIT) {
+		op = "edit";
+		json_add(j, "chat=%s target=%s text=%s", m->chat, m->target, m->body);
+	} else if (m->kind == OUTBOUND_REACTION) {
+		op = "react";
+		json_add(j, "chat=%s target=%s emoji=%s", m->chat, m->target, m->emoji);
 	} else {
-		j = object("to", m->chat);
-		cJSON_AddStringToObject(j, "text", m->body);
+		json_add(j, "to=%s text=%s", m->chat, m->body);
 	}
-	o->req = wa_ask(o->w, o->key,
-			m->kind == OUTBOUND_EDIT       ? "edit"
-			: m->kind == OUTBOUND_REACTION ? "react"
-						       : "send",
-			j, o->w->answer_ms, on_sent, o, e);
+	o->req = wa_ask(o->w, o->key, op, j, o->w->answer_ms, on_sent, o, e);
 	return o->req ? 0 : -1;
 }
 

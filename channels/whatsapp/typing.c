@@ -16,8 +16,7 @@ static void say(struct whatsapp *w, const char *chat, bool on)
 	if (w->phase != WA_LIVE || w->state.session != WA_UP)
 		return;
 	j = cJSON_CreateObject();
-	cJSON_AddStringToObject(j, "chat", chat);
-	cJSON_AddBoolToObject(j, "on", on);
+	json_add(j, "chat=%s on=%hhd", chat, on);
 	if (!wa_ask(w, NULL, "typing", j, w->answer_ms, NULL, NULL, &e))
 		return; /* the next one, perhaps */
 }

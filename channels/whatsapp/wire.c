@@ -184,9 +184,8 @@ static void on_open(void *ctx)
 	char *text;
 	int rc;
 
-	cJSON_AddNumberToObject(hello, "version", 1);
-	cJSON_AddStringToObject(hello, "token", w->token.value);
-	cJSON_AddStringToObject(hello, "client", "chela/" CHELA_VERSION);
+	json_add(hello, "version=%lld token=%s client=%s", 1LL, w->token.value,
+		 "chela/" CHELA_VERSION);
 	text = json_print(j);
 	cJSON_Delete(j);
 	w->phase = WA_GREETING;

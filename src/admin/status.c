@@ -16,11 +16,8 @@ static void add_session(void *ctx, const struct session_status *s)
 {
 	cJSON *j = cJSON_CreateObject();
 
-	cJSON_AddStringToObject(j, "group", s->group);
-	cJSON_AddStringToObject(j, "state", s->state);
-	cJSON_AddStringToObject(j, "why", s->why);
-	cJSON_AddNumberToObject(j, "leased", (double)s->leased);
-	cJSON_AddNumberToObject(j, "since_ms", (double)s->since_ms);
+	json_add(j, "group=%s state=%s why=%s leased=%lld since_ms=%lld", s->group, s->state,
+		 s->why, (long long)s->leased, (long long)s->since_ms);
 	cJSON_AddItemToArray(ctx, j);
 }
 
@@ -33,11 +30,8 @@ static void add_channel(void *ctx, const struct channel_status *s)
 {
 	cJSON *j = cJSON_CreateObject();
 
-	cJSON_AddStringToObject(j, "name", s->name);
-	cJSON_AddStringToObject(j, "state", s->state);
-	cJSON_AddStringToObject(j, "reason", s->reason);
-	cJSON_AddNumberToObject(j, "since_ms", (double)s->since_ms);
-	cJSON_AddNumberToObject(j, "retry_ms", (double)s->retry_ms);
+	json_add(j, "name=%s state=%s reason=%s since_ms=%lld retry_ms=%lld", s->name, s->state,
+		 s->reason, (long long)s->since_ms, (long long)s->retry_ms);
 	if (s->channel->ops->describe)
 		s->channel->ops->describe(s->channel, add_note, cJSON_AddArrayToObject(j, "notes"));
 	cJSON_AddItemToArray(ctx, j);
@@ -54,28 +48,20 @@ static void add_counts(cJSON *to, const char *name, const char *const *words,
 
 static void add_usage(cJSON *j, const struct usage_sum *u)
 {
-	cJSON *usage = cJSON_AddObjectToObject(j, "usage_24h");
-
-	cJSON_AddNumberToObject(usage, "calls", (double)u->calls);
-	cJSON_AddNumberToObject(usage, "turns", (double)u->turns);
-	cJSON_AddNumberToObject(usage, "input_tokens", (double)u->input);
-	cJSON_AddNumberToObject(usage, "output_tokens", (double)u->output);
-	cJSON_AddNumberToObject(usage, "cache_read_tokens", (double)u->cache_read);
-	cJSON_AddNumberToObject(usage, "cache_write_tokens", (double)u->cache_write);
+	json_add(cJSON_AddObjectToObject(j, "usage_24h"),
+		 "calls=%lld turns=%lld input_tokens=%lld output_tokens=%lld "
+		 "cache_read_tokens=%lld cache_write_tokens=%lld",
+		 (long long)u->calls, (long long)u->turns, (long long)u->input,
+		 (long long)u->output, (long long)u->cache_read, (long long)u->cache_write);
 }
 
 static void add_engine(cJSON *j, const struct warden_status *st)
 {
-	cJSON *eng = cJSON_AddObjectToObject(j, "engine");
-
-	cJSON_AddBoolToObject(eng, "up", st->engine_up);
-	cJSON_AddStringToObject(eng, "version", st->engine);
-	cJSON_AddStringToObject(eng, "runtimes", st->runtimes);
-	cJSON_AddNumberToObject(eng, "sandboxes", st->running);
-	eng = cJSON_AddObjectToObject(j, "image");
-	cJSON_AddBoolToObject(eng, "ok", st->image_ok);
-	cJSON_AddStringToObject(eng, "id", st->image);
-	cJSON_AddStringToObject(eng, "why", st->image_why);
+	json_add(cJSON_AddObjectToObject(j, "engine"),
+		 "up=%hhd version=%s runtimes=%s sandboxes=%lld", st->engine_up, st->engine,
+		 st->runtimes, (long long)st->running);
+	json_add(cJSON_AddObjectToObject(j, "image"), "ok=%hhd id=%s why=%s", st->image_ok,
+		 st->image, st->image_why);
 }
 
 /* Whether main can be claimed, never the code: this is shown in chats and to main's agent too. */
@@ -106,13 +92,9 @@ cJSON *status_json(const struct control_opts *o, const struct warden_status *st)
 	struct err e = ERR_INIT;
 	cJSON *j = cJSON_CreateObject();
 
-	cJSON_AddStringToObject(j, "ev", "status");
-	cJSON_AddStringToObject(j, "version", CHELA_VERSION);
-	cJSON_AddNumberToObject(j, "pid", getpid());
-	cJSON_AddNumberToObject(j, "up_ms", (double)(now - o->started_ms));
-	cJSON_AddStringToObject(j, "home", o->cfg->home);
-	cJSON_AddStringToObject(j, "model",
-				router_is_demo(o->router) ? "demo" : o->cfg->model_base_url);
+	json_add(j, "ev=%s version=%s pid=%lld up_ms=%lld home=%s model=%s", "status",
+		 CHELA_VERSION, (long long)getpid(), (long long)(now - o->started_ms), o->cfg->home,
+		 router_is_demo(o->router) ? "demo" : o->cfg->model_base_url);
 	if (st)
 		add_engine(j, st);
 	router_each_session(o->router, add_session, cJSON_AddArrayToObject(j, "sessions"));

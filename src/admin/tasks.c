@@ -220,9 +220,7 @@ static int add(struct command *c, struct err *e)
 	int64_t id;
 	int rc = command_group(c, c->argv[0], &g, e);
 
-	cJSON_AddStringToObject(args, "name", c->argv[1]);
-	cJSON_AddStringToObject(args, "schedule", c->argv[2]);
-	cJSON_AddStringToObject(args, "prompt", c->argv[3]);
+	json_add(args, "name=%s schedule=%s prompt=%s", c->argv[1], c->argv[2], c->argv[3]);
 	if (rc == 0) {
 		bool here = c->here && c->here->id == g.id && c->chat_id;
 		struct task_place place = {&g, here ? c->chat_id : 0, here ? c->thread : ""};

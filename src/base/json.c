@@ -7,6 +7,7 @@
  */
 #include "base/json.h"
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include "base/str.h"
@@ -370,6 +371,13 @@ const char *json_peek_str(const cJSON *j, const char *path)
 	return v && cJSON_IsString(v) ? v->valuestring : NULL;
 }
 
+const char *json_text(const cJSON *j, const char *path)
+{
+	const char *s = json_peek_str(j, path);
+
+	return s ? s : "";
+}
+
 int64_t json_peek_i64(const cJSON *j, const char *path, int64_t def)
 {
 	const cJSON *v = json_find(j, path);
@@ -399,6 +407,31 @@ int json_only(const cJSON *j, const char *what, const char *const *known, struct
 			       near ? "\"?)" : "");
 	}
 	return 0;
+}
+
+void json_add(cJSON *to, const char *members, ...)
+{
+	va_list ap;
+
+	va_start(ap, members);
+	while (*members) {
+		size_t n = strcspn(members, "=");
+		char key[KEY_MAX];
+
+		snprintf(key, sizeof(key), "%.*s", (int)n, members);
+		members += n;
+		n = strcspn(members, " ");
+		if (n == 3 && memcmp(members, "=%s", n) == 0)
+			cJSON_AddStringToObject(to, key, va_arg(ap, const char *));
+		else if (n == 5 && memcmp(members, "=%lld", n) == 0)
+			cJSON_AddNumberToObject(to, key, (double)va_arg(ap, long long));
+		else if (n == 5 && memcmp(members, "=%hhd", n) == 0)
+			cJSON_AddBoolToObject(to, key, va_arg(ap, int));
+		else
+			die("json_add: a member of no known kind");
+		members += n + (members[n] == ' ');
+	}
+	va_end(ap);
 }
 
 char *json_print(const cJSON *j)

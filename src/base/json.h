@@ -38,10 +38,13 @@ int json_arr(const cJSON *j, const char *path, const cJSON **out, struct err *e)
 /* Loose look-ups for places where absence and a wrong type mean the same: NULL / def. */
 const cJSON *json_find(const cJSON *j, const char *path);
 const char *json_peek_str(const cJSON *j, const char *path); /* NULL when absent or no string */
+const char *json_text(const cJSON *j, const char *path);     /* the same, but "" */
 int64_t json_peek_i64(const cJSON *j, const char *path, int64_t def);
 /* Refuses members of object `j` that are not in the NULL-ended list; error names the member and the nearest known one. */
 int json_only(const cJSON *j, const char *what, const char *const *known, struct err *e) must_check;
 
+/* Adds members to an object, in words like "group=%s leased=%lld up=%hhd": a string, a number, a boolean. A key is as long as a word. */
+void json_add(cJSON *to, const char *members, ...) __attribute__((format(printf, 2, 3)));
 /* Writing. Compact text, owned by the caller (free()). Never NULL. */
 char *json_print(const cJSON *j);
 /* Appends s as a quoted JSON string (escapes per RFC 8259; invalid UTF-8 becomes U+FFFD). */

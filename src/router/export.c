@@ -191,33 +191,19 @@ static int put_json(struct export *x, const char *name, const cJSON *j, struct e
 	return text ? write_all(fd, text, strlen(text), e) : err_set(e, E_LIMIT, "out of memory");
 }
 
-static void add_number(cJSON *o, const char *key, int64_t n)
-{
-	cJSON_AddNumberToObject(o, key, (double)n);
-}
-
 static void add_task(void *ctx, const struct task_row *t)
 {
 	cJSON *o = cJSON_CreateObject();
 
 	cJSON_AddItemToArray(ctx, o);
-	add_number(o, "id", t->id);
-	cJSON_AddStringToObject(o, "name", t->name);
-	cJSON_AddStringToObject(o, "prompt", t->prompt);
-	cJSON_AddStringToObject(o, "gate", t->gate);
-	cJSON_AddStringToObject(o, "schedule", t->spec);
-	cJSON_AddStringToObject(o, "zone", t->zone);
-	cJSON_AddStringToObject(o, "context", t->context == TASK_ISOLATED ? "isolated" : "group");
-	cJSON_AddStringToObject(o, "state", task_state_word(t->state));
-	cJSON_AddStringToObject(o, "why", t->why);
-	add_number(o, "catch_up", t->catch_up);
-	cJSON_AddStringToObject(o, "overlap", t->queue ? "queue" : "skip");
-	add_number(o, "max_run_ms", t->max_ms);
-	add_number(o, "jitter_ms", t->jitter_ms);
-	add_number(o, "retries", t->retries);
-	add_number(o, "max_failures", t->fail_max);
-	add_number(o, "next_ms", t->next_ms);
-	add_number(o, "created_ms", t->created_ms);
+	json_add(o, "id=%lld name=%s prompt=%s gate=%s schedule=%s zone=%s context=%s state=%s",
+		 (long long)t->id, t->name, t->prompt, t->gate, t->spec, t->zone,
+		 t->context == TASK_ISOLATED ? "isolated" : "group", task_state_word(t->state));
+	json_add(o, "why=%s catch_up=%lld overlap=%s max_run_ms=%lld jitter_ms=%lld retries=%lld",
+		 t->why, (long long)t->catch_up, t->queue ? "queue" : "skip", (long long)t->max_ms,
+		 (long long)t->jitter_ms, (long long)t->retries);
+	json_add(o, "max_failures=%lld next_ms=%lld created_ms=%lld", (long long)t->fail_max,
+		 (long long)t->next_ms, (long long)t->created_ms);
 }
 
 static void add_run(void *ctx, const struct run_row *t)
@@ -225,17 +211,12 @@ static void add_run(void *ctx, const struct run_row *t)
 	cJSON *o = cJSON_CreateObject();
 
 	cJSON_AddItemToArray(ctx, o);
-	add_number(o, "id", t->id);
-	add_number(o, "task", t->task_id);
-	add_number(o, "slot_ms", t->slot_ms);
-	cJSON_AddStringToObject(o, "state", run_state_word(t->state));
-	add_number(o, "started_ms", t->started_ms);
-	add_number(o, "ended_ms", t->ended_ms);
-	add_number(o, "input", t->input);
-	add_number(o, "output", t->output);
-	add_number(o, "cost_micro_usd", t->cost_micro);
-	cJSON_AddStringToObject(o, "text", t->text);
-	cJSON_AddStringToObject(o, "error", t->error);
+	json_add(o, "id=%lld task=%lld slot_ms=%lld state=%s started_ms=%lld ended_ms=%lld",
+		 (long long)t->id, (long long)t->task_id, (long long)t->slot_ms,
+		 run_state_word(t->state), (long long)t->started_ms, (long long)t->ended_ms);
+	json_add(o, "input=%lld output=%lld cost_micro_usd=%lld text=%s error=%s",
+		 (long long)t->input, (long long)t->output, (long long)t->cost_micro, t->text,
+		 t->error);
 }
 
 static int put_tasks(struct export *x, struct err *e)
@@ -264,9 +245,7 @@ static void add_chat(void *ctx, const struct chat_info *c)
 	cJSON *o = cJSON_CreateObject();
 
 	cJSON_AddItemToArray(ctx, o);
-	cJSON_AddStringToObject(o, "channel", c->chat.channel);
-	cJSON_AddStringToObject(o, "chat", c->chat.platform_id);
-	cJSON_AddStringToObject(o, "title", c->title);
+	json_add(o, "channel=%s chat=%s title=%s", c->chat.channel, c->chat.platform_id, c->title);
 }
 
 static int put_settings(struct export *x, struct err *e)
@@ -288,9 +267,7 @@ static void add_person(void *ctx, const struct person_row *p)
 	cJSON *o = cJSON_CreateObject();
 
 	cJSON_AddItemToArray(ctx, o);
-	add_number(o, "id", p->id);
-	cJSON_AddStringToObject(o, "name", p->name);
-	cJSON_AddStringToObject(o, "role", role_word(p->role));
+	json_add(o, "id=%lld name=%s role=%s", (long long)p->id, p->name, role_word(p->role));
 }
 
 static int put_people(struct export *x, struct err *e)

@@ -4,6 +4,7 @@
  * 2,231 names; one that is not here stays as it was written, so nothing is lost.
  */
 #include "router/format_entity.h"
+#include <glib.h>
 #include <string.h>
 
 static const struct {
@@ -37,33 +38,14 @@ static const struct {
 
 static void put_char(struct buf *out, uint32_t c)
 {
-	char u[4];
+	char u[6];
 
-	if (c == 0xa0)
-		c = ' ';
-	if (!c || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff)) {
+	if (!c || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff))
 		buf_puts(out, "\xef\xbf\xbd");
-	} else if (c < 0x20 || c == 0x7f) { /* nothing to show, but words stay apart */
+	else if (c < 0x20 || c == 0x7f || c == 0xa0) /* nothing to show, but words stay apart */
 		buf_put(out, " ", 1);
-	} else if (c < 0x80) {
-		u[0] = (char)c;
-		buf_put(out, u, 1);
-	} else if (c < 0x800) {
-		u[0] = (char)(0xc0 | c >> 6);
-		u[1] = (char)(0x80 | (c & 0x3f));
-		buf_put(out, u, 2);
-	} else if (c < 0x10000) {
-		u[0] = (char)(0xe0 | c >> 12);
-		u[1] = (char)(0x80 | (c >> 6 & 0x3f));
-		u[2] = (char)(0x80 | (c & 0x3f));
-		buf_put(out, u, 3);
-	} else {
-		u[0] = (char)(0xf0 | c >> 18);
-		u[1] = (char)(0x80 | (c >> 12 & 0x3f));
-		u[2] = (char)(0x80 | (c >> 6 & 0x3f));
-		u[3] = (char)(0x80 | (c & 0x3f));
-		buf_put(out, u, 4);
-	}
+	else
+		buf_put(out, u, (size_t)g_unichar_to_utf8(c, u));
 }
 
 /* "#39" or "#x27"; 0 is not a number of a character. */

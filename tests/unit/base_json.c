@@ -274,6 +274,22 @@ static void writes_strings(void **state)
 	}
 }
 
+static void members_are_added_by_their_words(void **state)
+{
+	_cleanup_json_ cJSON *j = cJSON_CreateObject();
+	_cleanup_free_ char *text = NULL;
+
+	(void)state;
+	json_add(j, "name=%s since_ms=%lld up=%hhd", "a \"b\"", -12345678901LL, true);
+	json_add(j, "down=%hhd", false);
+	text = json_print(j);
+	assert_string_equal(text, "{\"name\":\"a \\\"b\\\"\",\"since_ms\":-12345678901,\"up\":true,"
+				  "\"down\":false}");
+	assert_string_equal(json_text(j, "name"), "a \"b\"");
+	assert_string_equal(json_text(j, "up"), "");
+	assert_string_equal(json_text(j, "none"), "");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -287,6 +303,7 @@ int main(void)
 		cmocka_unit_test(others),
 		cmocka_unit_test(unknown_members),
 		cmocka_unit_test(writes_strings),
+		cmocka_unit_test(members_are_added_by_their_words),
 	};
 
 	return cmocka_run_group_tests_name("base_json", tests, NULL, NULL);

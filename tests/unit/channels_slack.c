@@ -347,7 +347,7 @@ static void form_is_encoded(void **state)
 	(void)state;
 	slack_arg(&b, "a", "x y&z=1");
 	slack_arg(&b, "b", "\xc3\xa9~");
-	assert_string_equal(b.p, "a=x+y%26z%3D1&b=%C3%A9~");
+	assert_string_equal(b.p, "a=x%20y%26z%3D1&b=%C3%A9~");
 	buf_free(&b);
 }
 
