@@ -191,6 +191,9 @@ struct inbound {
 	size_t n_files;
 	int64_t sent_ms;
 	bool addressed; /* the assistant was meant (mention, command, reply to it, direct chat) */
+	/* Passed on, somebody else's words: the text begins with a line that says so, and the core takes it for talk alone, never for a command, a
+	 * claim code or the answer to a question. */
+	bool forwarded;
 };
 /* Called once the message is durable (or known already): tell the platform now. why != NULL: it was refused or could
  * not be stored, and nothing was kept; E_PERM and E_INVAL are final, so the platform is told all the same.

@@ -120,6 +120,7 @@ static void read_message(struct slack_event *ev, const cJSON *msg, const struct 
 	if (!*ev->raw && !ev->n_files) { /* shared without a word */
 		ev->raw = ev->quote;
 		ev->quote = "";
+		ev->forwarded = *ev->raw;
 	}
 	if (!*json_text(msg, "bot_id"))
 		ev->addressed =

@@ -131,6 +131,8 @@ static void deliver(struct slack *s, struct slack_event *ev, struct slack_ack *a
 		  ev->user);
 	copy_name(where, ev->direct ? who : name_of(&k, 'C', ev->chat), ev->chat);
 
+	if (ev->forwarded)
+		buf_puts(&text, "[forwarded]\n");
 	if (ev->kind == INBOUND_MESSAGE || ev->kind == INBOUND_EDIT)
 		slack_text(&text, ev->raw, name_of, &k);
 	else if (ev->kind == INBOUND_REACTION && *ev->raw)
@@ -156,6 +158,7 @@ static void deliver(struct slack *s, struct slack_event *ev, struct slack_ack *a
 		.n_files = ev->n_files,
 		.sent_ms = ev->sent_ms ? ev->sent_ms : clock_wall(s->c->clk),
 		.addressed = ev->addressed,
+		.forwarded = ev->forwarded,
 	};
 	channel_on_message(s->c, &m, on_stored, a);
 	buf_free(&text);

@@ -35,6 +35,7 @@ struct slack_event {
 	cJSON *root; /* owned; the const char members below lie in it, or are literals */
 	bool use;    /* false: nothing in it for the core */
 	bool direct, addressed;
+	bool forwarded; /* all its words are those of a message that is shared */
 	enum inbound_kind kind;
 	char chat[SLACK_ID], thread[SLACK_TS], id[SLACK_KEY], target[SLACK_TS], user[SLACK_ID];
 	const char *raw;	    /* Slack's markup */

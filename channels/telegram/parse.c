@@ -105,8 +105,6 @@ static void put_origin(struct buf *out, const cJSON *m)
 {
 	const cJSON *o = json_find(m, "forward_origin"), *who;
 
-	if (!o)
-		return;
 	buf_puts(out, "[forwarded from ");
 	who = json_find(o, "sender_user");
 	who = who ? who : json_find(o, "sender_chat");
@@ -265,7 +263,9 @@ static int read_message(struct tg_update *o, const cJSON *m, const struct tg_me 
 	take_sender(o, json_find(m, "from"), json_find(m, "sender_chat"));
 	take_thread(o, m);
 	reply = take_reply(o, m, me);
-	put_origin(&o->text, m);
+	o->in.forwarded = json_find(m, "forward_origin") || json_find(m, "forward_date");
+	if (o->in.forwarded)
+		put_origin(&o->text, m);
 	put_text(&o->text, m, me, &marks);
 	if (!edit)
 		take_file(o, m);

@@ -250,6 +250,9 @@ static int take_message(const cJSON *j, const struct wa_state *me, struct wa_eve
 	in->kind = INBOUND_MESSAGE;
 	if (strlen(text) > TEXT_MAX)
 		return err_set(e, E_PROTO, "the text is too long");
+	in->forwarded = cJSON_IsTrue(json_find(j, "forwarded"));
+	if (in->forwarded)
+		buf_puts(&ev->text, *text ? "[forwarded]\n" : "[forwarded]");
 	buf_puts(&ev->text, text);
 	if (take_media(j, ev, e) < 0)
 		return -1;

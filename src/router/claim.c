@@ -125,8 +125,8 @@ int claim_is(struct intake *in, bool *yes, struct err *e)
 	char text[LINE_MAX_LEN];
 
 	*yes = false;
-	if (m->kind != INBOUND_MESSAGE || m->n_files || m->text_len >= sizeof(text) ||
-	    streq(in->c->ops->name, "console"))
+	if (m->kind != INBOUND_MESSAGE || m->forwarded || m->n_files ||
+	    m->text_len >= sizeof(text) || streq(in->c->ops->name, "console"))
 		return 0;
 	snprintf(text, sizeof(text), "%.*s", (int)m->text_len, m->text);
 	return after_claim(text) ? is_open(in->r, yes, e) : 0;

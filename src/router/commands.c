@@ -28,7 +28,8 @@ bool commands_is(const struct intake *in)
 	const struct inbound *m = in->m;
 	_cleanup_free_ char *text = NULL;
 
-	if (!c || m->kind != INBOUND_MESSAGE || m->n_files || !m->text_len ||
+	/* What is passed on is somebody else's words. */
+	if (!c || m->kind != INBOUND_MESSAGE || m->forwarded || m->n_files || !m->text_len ||
 	    m->text_len > LINE_MAX_BYTES)
 		return false;
 	text = line_of(m);

@@ -41,6 +41,7 @@ char *held_pack(const struct inbound *m, struct err *e)
 	cJSON_AddStringToObject(j, "text", text);
 	cJSON_AddNumberToObject(j, "sent", (double)m->sent_ms);
 	cJSON_AddBoolToObject(j, "addressed", m->addressed);
+	cJSON_AddBoolToObject(j, "forwarded", m->forwarded);
 	put_files(j, m);
 	out = json_print(j);
 	if (strlen(out) <= HELD_MAX)
@@ -93,7 +94,8 @@ int held_unpack(const char *text, struct held *h, struct err *e)
 	    json_str(h->json, "alt", &m->sender_alt, e) < 0 ||
 	    json_str(h->json, "text", &m->text, e) < 0 ||
 	    json_i64(h->json, "sent", &m->sent_ms, e) < 0 ||
-	    json_bool_opt(h->json, "addressed", false, &m->addressed, e) < 0)
+	    json_bool_opt(h->json, "addressed", false, &m->addressed, e) < 0 ||
+	    json_bool_opt(h->json, "forwarded", false, &m->forwarded, e) < 0)
 		return -1;
 	if (kind < INBOUND_MESSAGE || kind > INBOUND_PRESS)
 		return err_set(e, E_INVAL, "what was held is of kind %lld", (long long)kind);

@@ -114,7 +114,7 @@ static int answered(struct intake *in, enum msg_state state, bool *yes, struct e
 	_cleanup_free_ char *text = NULL;
 
 	*yes = false;
-	if (m->n_files || !m->text_len)
+	if (m->n_files || m->forwarded || !m->text_len)
 		return 0;
 	text = xstrndup(m->text, m->text_len);
 	if (!ask_answer(in->r, in->chat.id, m->thread, text, m->sender_name, &in->by))

@@ -240,6 +240,9 @@ def test_words_of_an_agent_and_edits_are_no_commands(house):
     first = say(tg, ALICE, "an innocent line")
     tg.wait(chat=ALICE, since=mark, plain="echo: an innocent line", timeout=60, **FROM_BOT)
     tg.inject(do="edit", chat=ALICE, id=first, text=f"/approve {number}")
+    origin = {"type": "hidden_user", "sender_user_name": "Zoe", "date": 1700000000}
+    hear(tg, ALICE, f"/approve {number}", f"/approve {number}", fields={"forward_origin": origin})
+    assert heard(house, f"[forwarded from Zoe]\n/approve {number}") == 1
     hear(tg, ALICE, "/version", r"chela \d")
     assert asked(house, "Hal") == number, "decided without a command of a person"
     hear(tg, ALICE, f"/deny {number}", "Denied")

@@ -108,9 +108,10 @@ static void reads(const char *json, const char *want)
 	struct slack_event *ev = &f.ev;
 	char line[512];
 
-	snprintf(line, sizeof(line), "%d %s/%s %s>%s %s%s%s %s", ev->kind, ev->chat, ev->thread,
+	snprintf(line, sizeof(line), "%d %s/%s %s>%s %s%s%s%s %s", ev->kind, ev->chat, ev->thread,
 		 ev->id, ev->target, ev->user, ev->direct ? " direct" : "",
-		 ev->addressed ? " addressed" : "", ev->raw ? ev->raw : "");
+		 ev->addressed ? " addressed" : "", ev->forwarded ? " forwarded" : "",
+		 ev->raw ? ev->raw : "");
 	assert_string_equal(ev->use ? line : "-", want);
 	slack_event_free(ev);
 }
@@ -157,10 +158,13 @@ static void messages_have_threads_and_addressees(void **state)
 	reads("{" MSG ",\"user\":\"U1\",\"text\":7,\"ts\":\"1.1\"}", "-");
 	reads("{\"type\":\"message\",\"channel\":{\"id\":\"C1\"},\"user\":\"U1\",\"ts\":\"1.1\",\"text\":\"x\"}",
 	      "-");
-	/* Shared without a word of one's own. */
+	/* Shared with a word of one's own: that is said. Without one: nothing of it is. */
+	reads("{" MSG
+	      ",\"user\":\"U1\",\"text\":\"look\",\"ts\":\"1.1\",\"attachments\":[{\"is_share\":true,\"text\":\"old\"}]}",
+	      "0 C1/1.1 1.1> U1 look");
 	reads("{" MSG
 	      ",\"user\":\"U1\",\"text\":\"\",\"ts\":\"1.1\",\"attachments\":[{\"is_share\":true,\"text\":\"old\"}]}",
-	      "0 C1/1.1 1.1> U1 old");
+	      "0 C1/1.1 1.1> U1 forwarded old");
 }
 
 static void changes_and_reactions(void **state)

@@ -168,6 +168,14 @@ static void threads_and_quotes(void **state maybe_unused)
 	parse(&p, MSG(CHAT_G, ",\"text\":\"x\",\"forward_origin\":{\"type\":\"hidden_user\","
 			      "\"sender_user_name\":\"Zoe\"}"));
 	assert_string_equal(p.u.in.text, "[forwarded from Zoe]\nx");
+	assert_true(p.u.in.forwarded);
+	drop(&p);
+	parse(&p, MSG(CHAT_G, ",\"text\":\"/approve 3\",\"forward_date\":1700000000"));
+	assert_string_equal(p.u.in.text, "[forwarded from somebody]\n/approve 3");
+	assert_true(p.u.in.forwarded);
+	drop(&p);
+	parse(&p, MSG(CHAT_G, ",\"text\":\"/approve 3\""));
+	assert_false(p.u.in.forwarded);
 	drop(&p);
 	/* an anonymous admin writes as the chat */
 	parse(&p,

@@ -70,6 +70,21 @@ static void a_message(void **state maybe_unused)
 	drop(&p);
 }
 
+static void what_is_passed_on_says_so(void **state maybe_unused)
+{
+	struct parsed p;
+
+	parse(&p, EVENT("message", DIRECT, ",\"text\":\"/approve 3\",\"forwarded\":true"));
+	assert_ok(p.rc, &p.e);
+	assert_true(p.ev.in.forwarded);
+	assert_string_equal(p.ev.in.text, "[forwarded]\n/approve 3");
+	drop(&p);
+	parse(&p, EVENT("message", DIRECT, ",\"text\":\"/approve 3\",\"forwarded\":false"));
+	assert_false(p.ev.in.forwarded);
+	assert_string_equal(p.ev.in.text, "/approve 3");
+	drop(&p);
+}
+
 static void who_is_addressed(void **state maybe_unused)
 {
 	static const struct {
@@ -406,6 +421,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_message),
+		cmocka_unit_test(what_is_passed_on_says_so),
 		cmocka_unit_test(who_is_addressed),
 		cmocka_unit_test(media),
 		cmocka_unit_test(changes),

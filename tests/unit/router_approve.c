@@ -278,6 +278,14 @@ static void run_one(void *ctx, const struct command_ask *a, command_said_fn *sai
 	said_fn(said_ctx, "done", 0);
 }
 
+static struct inbound passed_on(const char *who, const char *id, const char *text)
+{
+	struct inbound m = addressed(who, id, text);
+
+	m.forwarded = true;
+	return m;
+}
+
 /* Whoever lets a person in has not seen the words: a command among them would be a surprise. */
 static void a_command_waits_for_nobodys_role(void **state)
 {
@@ -289,13 +297,16 @@ static void a_command_waits_for_nobodys_role(void **state)
 	take(addressed("eve", "1", "/groups remove fam"));
 	assert_int_equal(plat.why.code, E_PERM);
 	assert_int_equal(open_approvals(h), 0);
-	take(addressed("eve", "2", "hello"));
+	take(passed_on("eve", "2", "/held")); /* is still so when it is taken in */
 	take(addressed("eve", "3", "/groups remove fam"));
 	assert_int_equal(plat.why.code, E_PERM);
 	assert_ok(decide(h, 1, "owner", true, &e), &e);
 	await(h, &h->n_lines, 1);
 	assert_int_equal(plat.n_settled / 1000, 0);
 	take(addressed("eve", "4", "/now"));
+	assert_int_equal(plat.n_settled / 1000, 1);
+	take(passed_on("eve", "5", "/now")); /* somebody else's words */
+	assert_int_equal(plat.why.code, E_NONE);
 	assert_int_equal(plat.n_settled / 1000, 1);
 	take(addressed("eve", "4", "/now")); /* told twice */
 	assert_true(plat.dup);

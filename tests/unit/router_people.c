@@ -427,6 +427,9 @@ static void only_a_message_that_is_a_claim_claims(void **state)
 	m.kind = INBOUND_EDIT;
 	m.target = "1";
 	take(m);
+	m = claiming("ann", "f", text);
+	m.forwarded = true;
+	take(m);
 	snprintf(text, sizeof(text), "> /claim %s", code);
 	take(claiming("ann", "3", text));
 	snprintf(text, sizeof(text), "they say /claim %s", code);
