@@ -6,6 +6,7 @@ import secrets
 import engine
 import pytest
 import server as servers
+from server import cli
 from upstream import Upstream
 
 
@@ -25,12 +26,6 @@ def house(request, sandboxes, tmp_path_factory):
     yield server
     server.close()
     upstream.stop()
-
-
-def cli(server, *words, status=0):
-    done = server.cli(*words)
-    assert done.returncode == status, done.stdout + done.stderr
-    return done.stdout + done.stderr
 
 
 def told_to_the_model(server, chat):
@@ -104,11 +99,11 @@ def test_a_folder_of_ones_own(house):
     cli(house, "skills", "enable", "research", "main")
     house.wait_log("sandbox ended.*group=main", 30, mark)
     assert "Knows the four beds" in told_to_the_model(house, main)
-    assert house.log_lines("comp=skills msg=\"changed\" group=main skill=garden", mark)
+    house.wait_log('comp=skills msg="changed" group=main skill=garden', 30, mark)
     (own / "passwords").symlink_to("/etc/shadow")
     mark = house.bus.mark()
     assert "is a link" in cli(house, "skills", "enable", "garden", "kin", status=2)
     cli(house, "skills", "disable", "research", "main")
     house.wait_log("sandbox ended.*group=main", 30, mark)
     assert not has(main, "garden") and has(main, "admin")
-    assert house.log_lines("comp=skills msg=\"withheld\" group=main skill=garden", mark)
+    house.wait_log('comp=skills msg="withheld" group=main skill=garden', 30, mark)
