@@ -341,7 +341,7 @@ def test_a_platform_that_is_down_is_told_by_all(make_server):
     server.wait_log(r'comp=channel msg="down" name=telegram')
     why = r".*127\.0\.0\.1 port 1 .*"
     listed = server.cli("channels").stdout
-    assert re.search(rf"^telegram +down for \d s: {why} \(next try in \d+ s\)$", listed, re.M), listed
+    assert re.search(rf"^telegram +down for \d+ s: {why} \(next try in \d+ s\)$", listed, re.M), listed
     assert re.search(rf"^channel +telegram: down: {why}$", server.cli("status").stdout, re.M)
     done = server.cli("doctor")
     assert done.returncode == 1 and re.search(rf"^BAD +channel +telegram: down: {why}$", done.stdout, re.M)

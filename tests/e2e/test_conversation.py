@@ -67,8 +67,7 @@ def test_the_largest_message(warm, chat):
         raise AssertionError("it was taken")
     except Refused as e:
         assert "262144" in str(e)
-    with open(next((warm.home / "sessions/main").glob("projects/*/*.jsonl")), "rb") as f:
-        assert text.encode() in f.read()
+    warm.transcripts("main", text)
 
 
 def test_progress_is_streamed(chat):

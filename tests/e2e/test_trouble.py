@@ -3,10 +3,8 @@
 is told in words, the server stays up, and the message is answered when it can be."""
 import os
 import re
-import select
 import signal
 import socket
-import subprocess
 import threading
 
 import pytest
