@@ -159,7 +159,7 @@ int limits_check(const char *root, pid_t pid, const struct sandbox_policy *p, st
 			       "not in force");
 	if (want("memory", read_limit(mem, v2 ? "memory.max" : "memory.limit_in_bytes"), memory,
 		 e) < 0 ||
-	    want("pids", read_limit(pids, "pids.max"), p->pids, e) < 0)
+	    want("pids", read_limit(pids, "pids.max"), spec_pids(p), e) < 0)
 		return -1;
 	/* Without these files the kernel does not count swap; the memory limit holds all the same. */
 	swap = read_limit(mem, v2 ? "memory.swap.max" : "memory.memsw.limit_in_bytes");

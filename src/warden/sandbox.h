@@ -61,6 +61,8 @@ struct spec {
 char *spec_json(const struct spec *s);
 /* The memory limit as the kernel will keep it: whole pages. */
 int64_t spec_memory(const struct sandbox_policy *p);
+/* How many tasks the host grants it: under gVisor more than those that may be inside. */
+int64_t spec_pids(const struct sandbox_policy *p);
 const char *spec_kind_word(enum sandbox_kind k);
 /* container/seccomp.json, put into the binary at build time; NUL-ended. */
 extern const char seccomp_profile[];

@@ -17,6 +17,9 @@ LONG = bool(os.environ.get("CHELA_LONG"))
 RUNTIMES = ("runc", "runsc")
 # small, so that the attacks on them are short; other than the defaults, so that they are really set
 POLICY = {"memory": "768M", "pids": 160, "cpus": 0.75, "tmp": "48M"}
+# gVisor takes about ten tasks of the host for each one inside, and the kernel is told so: see spec_pids
+GVISOR_POLICY = {**POLICY, "pids": 40}
+PIDS = {"runc": POLICY["pids"], "runsc": 10 * GVISOR_POLICY["pids"] + 256}
 
 
 def add_group(server, name):

@@ -14,7 +14,7 @@ sys.path.insert(0, str(HERE.parent / "fakes"))
 
 import engine  # noqa: E402
 import server as servers  # noqa: E402
-from attacker import POLICY, RUNTIMES, Target, two_groups  # noqa: E402
+from attacker import GVISOR_POLICY, POLICY, RUNTIMES, Target, two_groups  # noqa: E402
 from upstream import Upstream  # noqa: E402
 
 @pytest.fixture(scope="session")
@@ -35,7 +35,7 @@ def target(request, sandboxes, tmp_path_factory):
     key = "sk-ant-marker-" + secrets.token_hex(16)
     upstream = Upstream(("--api-key", key))
     server = servers.Server(tmp_path_factory.mktemp(f"attack-{runtime}"),
-                            policy={"runtime": runtime, **POLICY},
+                            policy={"runtime": runtime, **(GVISOR_POLICY if runtime == "runsc" else POLICY)},
                             env={"ANTHROPIC_API_KEY": key, "ANTHROPIC_BASE_URL": upstream.url})
     two_groups(server)
     yield Target(server, upstream, key, runtime)

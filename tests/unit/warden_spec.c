@@ -181,8 +181,8 @@ static void seccomp_profile_is_tight(void **state)
 	assert_non_null(rule_of(j, "read", "SCMP_ACT_ALLOW"));
 }
 
-/* Only gVisor's profile lets clone3 through, and nothing else than runc's does. */
-static void gvisor_answers_clone3_itself(void **state)
+/* Only gVisor's profile lets clone3 through, and nothing else than runc's does. Its own threads are granted on top. */
+static void gvisor_differs_where_it_must(void **state)
 {
 	struct sandbox_request r = {.group = "family",
 				    .session_id = "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee"};
@@ -206,6 +206,7 @@ static void gvisor_answers_clone3_itself(void **state)
 	assert_non_null(rule_of(profile, "clone3", "SCMP_ACT_ALLOW"));
 	assert_null(rule_of(profile, "io_uring_setup", "SCMP_ACT_ALLOW"));
 	assert_null(rule_of(profile, "unshare", "SCMP_ACT_ALLOW"));
+	assert_int_equal(json_find(j, "HostConfig.PidsLimit")->valuedouble, 10 * 9 + 256);
 }
 
 /* ---- asks ---- */
@@ -340,6 +341,12 @@ static void limits_v1(void **state)
 	char root[256];
 	snprintf(root, sizeof(root), "%s/v1", dir);
 	assert_ok(limits_check(root, 42, &p, &e), &e);
+	snprintf(p.runtime, sizeof(p.runtime), "runsc");
+	assert_err(limits_check(root, 42, &p, &e), &e, E_PERM, "pids limit is not in force");
+	put("v1/sys/fs/cgroup/pids/d/x/pids.max", "2816\n");
+	assert_ok(limits_check(root, 42, &p, &e), &e);
+	p = defaults;
+	put("v1/sys/fs/cgroup/pids/d/x/pids.max", "256\n");
 	put("v1/sys/fs/cgroup/memory/d/x/memory.memsw.limit_in_bytes", "2147483648\n");
 	assert_err(limits_check(root, 42, &p, &e), &e, E_PERM, "swap limit is not in force");
 	put("v1/sys/fs/cgroup/memory/d/x/memory.limit_in_bytes", "9223372036854771712\n");
@@ -474,7 +481,7 @@ int main(void)
 		cmocka_unit_test(resume_and_model_show),
 		cmocka_unit_test(skills_and_tools_show),
 		cmocka_unit_test(seccomp_profile_is_tight),
-		cmocka_unit_test(gvisor_answers_clone3_itself),
+		cmocka_unit_test(gvisor_differs_where_it_must),
 		cmocka_unit_test(asks_are_checked),
 		cmocka_unit_test(numbers_and_ends_are_checked),
 		cmocka_unit_test(skills_are_checked),
