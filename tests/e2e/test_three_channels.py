@@ -89,6 +89,8 @@ def test_whatsapp_group_question_in_numbers(house):
     whatsapp.inject(do="message", chat=FAMILY, mention=True,
                     text='so:\n!tool ask_user {"question": "Which day?", "options": ["Mon", "Tue"]}')
     whatsapp.wait(chat=FAMILY, since=mark, plain="Which day?", timeout=60, **FROM_BOT)
+    # somebody else's words, passed on, answer nothing
+    whatsapp.inject(do="message", chat=FAMILY, text="1", forwarded=True)
     whatsapp.inject(do="message", chat=FAMILY, text="2")
     whatsapp.wait(chat=FAMILY, since=mark, regex="result:.*Tue", timeout=30, **FROM_BOT)
 
