@@ -28,20 +28,15 @@ struct console {
 	struct receipt *receipts;
 };
 
-static int console_configure(struct yaml_node *section, const char *home, void **priv,
-			     struct err *e)
+static int console_configure(struct yaml_node *section maybe_unused, const char *home maybe_unused,
+			     void **priv, struct err *e maybe_unused)
 {
-	(void)section;
-	(void)home;
-	(void)e;
 	*priv = xcalloc(1, sizeof(struct console));
 	return 0;
 }
 
-static int console_open(struct channel *c, struct err *e)
+static int console_open(struct channel *c maybe_unused, struct err *e maybe_unused)
 {
-	(void)c;
-	(void)e;
 	return 0;
 }
 
@@ -80,13 +75,12 @@ static void tell_receipt(void *ctx)
 	free(r);
 }
 
-static int console_send(struct channel *c, const struct outbound *o, struct err *e)
+static int console_send(struct channel *c, const struct outbound *o, struct err *e maybe_unused)
 {
 	struct console *con = c->priv;
 	struct receipt *r = xcalloc(1, sizeof(*r));
 	struct console_client *next;
 
-	(void)e;
 	for (struct console_client *cl = con->clients; cl; cl = next) {
 		next = cl->next;
 		if (streq(cl->chat, o->chat))
@@ -98,12 +92,11 @@ static int console_send(struct channel *c, const struct outbound *o, struct err 
 	return 0;
 }
 
-static void console_progress(struct channel *c, const char *chat, const char *thread,
+static void console_progress(struct channel *c, const char *chat, const char *thread maybe_unused,
 			     enum progress_kind kind, const char *text)
 {
 	struct console *con = c->priv;
 
-	(void)thread;
 	for (struct console_client *cl = con->clients, *next; cl; cl = next) {
 		next = cl->next;
 		if (streq(cl->chat, chat))

@@ -2,6 +2,7 @@
 /* See download.h. Every length is checked against what arrives, not against what was promised. It must never keep or close the core's descriptor. */
 #include "channels/download.h"
 #include <errno.h>
+#include "base/fd.h"
 #include "base/str.h"
 
 void *download_new(struct download **list, struct channel *c, const struct fetch *want,
@@ -46,17 +47,9 @@ int download_take(struct download *d, const uint8_t *p, size_t n, struct err *e)
 {
 	if ((int64_t)n > d->max - d->got)
 		return err_set(e, E_LIMIT, "%s: the file is larger than allowed", d->ops->name);
-	while (n) {
-		ssize_t w = write(d->fd, p, n);
-
-		if (w < 0 && errno == EINTR)
-			continue;
-		if (w <= 0)
-			return err_sys(e, w < 0 ? errno : ENOSPC, "cannot write the file");
-		p += w;
-		n -= (size_t)w;
-		d->got += w;
-	}
+	if (fd_write_all(d->fd, p, n) < 0)
+		return err_sys(e, errno, "cannot write the file");
+	d->got += (int64_t)n;
 	return 0;
 }
 

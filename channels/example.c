@@ -53,12 +53,9 @@ static int example_configure(struct yaml_node *section, const char *home, void *
 }
 
 /* What one call of channel_on_message comes to. A platform that waits for a sign (an ack, an offset) gets it from here. */
-static void on_stored(void *ctx, int64_t message_id, bool duplicate, const struct err *why)
+static void on_stored(void *ctx maybe_unused, int64_t message_id maybe_unused,
+		      bool duplicate maybe_unused, const struct err *why maybe_unused)
 {
-	(void)ctx;
-	(void)message_id;
-	(void)duplicate;
-	(void)why;
 }
 
 static void on_line(void *ctx, const char *line, size_t n)
@@ -92,14 +89,13 @@ static void on_line(void *ctx, const char *line, size_t n)
 	channel_on_message(x->c, &m, on_stored, NULL);
 }
 
-static void on_readable(void *ctx, int events)
+static void on_readable(void *ctx, int events maybe_unused)
 {
 	struct example *x = ctx;
 	uint8_t bytes[4096];
 	bool dead = false;
 	ssize_t n = read(x->in_fd, bytes, sizeof(bytes));
 
-	(void)events;
 	if (n > 0)
 		line_feed(&x->lines, bytes, (size_t)n, on_line, x, &dead);
 }
@@ -167,14 +163,13 @@ static void example_close(struct channel *c)
 	free(x);
 }
 
-static int example_send(struct channel *c, const struct outbound *o, struct err *e)
+static int example_send(struct channel *c, const struct outbound *o, struct err *e maybe_unused)
 {
 	struct example *x = c->priv;
 	struct done *d = xcalloc(1, sizeof(*d)), **p = &x->done;
 	_cleanup_free_ char *line = xasprintf("%s %s\n", o->chat, o->body);
 	ssize_t n = write(x->out_fd, line, strlen(line));
 
-	(void)e;
 	d->id = o->id;
 	if (n != (ssize_t)strlen(line)) {
 		d->failed = true;

@@ -89,12 +89,11 @@ static void share(struct slack_job *j)
 	j->call = slack_call(j->s, SLACK_UPLOAD_DONE, &form, on_shared, j);
 }
 
-static void upload_head(void *ctx, int status, const struct http_header *h, size_t n)
+static void upload_head(void *ctx, int status, const struct http_header *h maybe_unused,
+			size_t n maybe_unused)
 {
 	struct slack_upload *u = ctx;
 
-	(void)h;
-	(void)n;
 	u->status = status;
 }
 

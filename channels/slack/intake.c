@@ -55,12 +55,11 @@ static void ack_free(struct slack_ack *a)
 	free(a);
 }
 
-static void on_stored(void *ctx, int64_t message_id, bool duplicate, const struct err *why)
+static void on_stored(void *ctx, int64_t message_id maybe_unused, bool duplicate maybe_unused,
+		      const struct err *why)
 {
 	struct slack_ack *a = ctx;
 
-	(void)message_id;
-	(void)duplicate;
 	if (why && why->code != E_PERM && why->code != E_INVAL)
 		log_warn("slack", "not stored", "err=\"%s\"", why->msg);
 	else if (a->s && *a->envelope)

@@ -64,9 +64,8 @@ static bool token_ok(const char *s)
 				  "0123456789_-")];
 }
 
-static int check_secret(const char *key, const char *value, struct err *e)
+static int check_secret(const char *key maybe_unused, const char *value, struct err *e)
 {
-	(void)key;
 	if (token_ok(value))
 		return 0;
 	return err_set(e, E_INVAL,

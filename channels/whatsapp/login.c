@@ -68,12 +68,11 @@ static void look(struct wa_link *l)
 	}
 }
 
-static void on_link(void *ctx, const cJSON *reply, const struct wa_fail *fail)
+static void on_link(void *ctx, const cJSON *reply maybe_unused, const struct wa_fail *fail)
 {
 	struct wa_link *l = ctx;
 	struct err e = ERR_INIT;
 
-	(void)reply;
 	l->req = NULL;
 	if (!fail) {
 		l->begun = true; /* the rest comes by events, some have come already */

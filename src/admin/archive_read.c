@@ -165,21 +165,6 @@ static int give(struct unpack *u, int dir, const char *leaf, const struct tar_en
 	return 0;
 }
 
-static int put_bytes(int fd, const char *p, size_t n, const struct tar_entry *t, struct err *e)
-{
-	while (n) {
-		ssize_t k = write(fd, p, n);
-
-		if (k < 0 && errno == EINTR)
-			continue;
-		if (k <= 0)
-			return err_sys(e, errno, "cannot write %.200s", t->name);
-		p += k;
-		n -= (size_t)k;
-	}
-	return 0;
-}
-
 static int copy_bytes(struct unpack *u, int fd, const struct tar_entry *t, struct err *e)
 {
 	_cleanup_free_ char *chunk = xcalloc(1, CHUNK);
@@ -194,8 +179,8 @@ static int copy_bytes(struct unpack *u, int fd, const struct tar_entry *t, struc
 			break;
 		}
 		digest_add(d, chunk, (size_t)n);
-		if (fd >= 0)
-			rc = put_bytes(fd, chunk, (size_t)n, t, e);
+		if (fd >= 0 && fd_write_all(fd, chunk, (size_t)n) < 0)
+			rc = err_sys(e, errno, "cannot write %.200s", t->name);
 	}
 	if (rc == 0)
 		note(u, d, t);

@@ -44,16 +44,14 @@ static void ask_eof(void *ctx)
 	loop_stop(a->loop);
 }
 
-static void ask_drained(void *ctx)
+static void ask_drained(void *ctx maybe_unused)
 {
-	(void)ctx;
 }
 
-static void ask_closed(void *ctx, const struct err *why)
+static void ask_closed(void *ctx, const struct err *why maybe_unused)
 {
 	struct ask *a = ctx;
 
-	(void)why;
 	a->d = NULL;
 	loop_stop(a->loop);
 }

@@ -223,14 +223,12 @@ static void on_eof(void *ctx)
 	on_lost(c);
 }
 
-static void on_drained(void *ctx)
+static void on_drained(void *ctx maybe_unused)
 {
-	(void)ctx;
 }
 
-static void on_closed(void *ctx, const struct err *why)
+static void on_closed(void *ctx, const struct err *why maybe_unused)
 {
-	(void)why;
 	on_lost(ctx);
 }
 

@@ -98,11 +98,10 @@ static bool read_some(struct chat *c)
 	return true;
 }
 
-static void on_input(void *ctx, int ev)
+static void on_input(void *ctx, int ev maybe_unused)
 {
 	struct chat *c = ctx;
 
-	(void)ev;
 	read_some(c);
 	next_line(c);
 }
@@ -145,27 +144,22 @@ static void pipe_close(struct chat *c)
 	c->priv = NULL;
 }
 
-static void pipe_ready(struct chat *c, const char *assistant, bool demo)
+static void pipe_ready(struct chat *c maybe_unused, const char *assistant maybe_unused,
+		       bool demo maybe_unused)
 {
-	(void)c;
-	(void)assistant;
-	(void)demo;
 }
 
-static void pipe_message(struct chat *c, const struct chat_message *m)
+static void pipe_message(struct chat *c maybe_unused, const struct chat_message *m)
 {
-	(void)c;
 	if (m->old || !m->ours)
 		return;
 	printf("%s\n", m->text);
 	fflush(stdout);
 }
 
-static void pipe_progress(struct chat *c, const char *kind, const char *text)
+static void pipe_progress(struct chat *c maybe_unused, const char *kind maybe_unused,
+			  const char *text maybe_unused)
 {
-	(void)c;
-	(void)kind;
-	(void)text;
 }
 
 static void pipe_settled(struct chat *c, bool failed, const char *why)
@@ -189,9 +183,8 @@ static void pipe_synced(struct chat *c)
 	next_line(c);
 }
 
-static void pipe_trouble(struct chat *c, const char *words)
+static void pipe_trouble(struct chat *c maybe_unused, const char *words)
 {
-	(void)c;
 	fprintf(stderr, "chela: %s\n", words);
 }
 

@@ -58,14 +58,13 @@ static void on_exit_event(void *ctx, int code, int signo)
 	chat_leave(c, 1);
 }
 
-static void on_ready(void *ctx, int ev)
+static void on_ready(void *ctx, int ev maybe_unused)
 {
 	struct chat *c = ctx;
 	struct err e = ERR_INIT;
 	char byte;
 	ssize_t n = read(c->ready_fd, &byte, 1);
 
-	(void)ev;
 	watch_free(c->ready_watch);
 	c->ready_watch = NULL;
 	close(c->ready_fd);

@@ -67,7 +67,7 @@ static void on_term_line(struct chat *c, const char *line, size_t n)
 
 /* One key, or what the terminal's own line mode hands over. In unbuffered mode libedit returns after each; a line is complete
  * when it ends so, and preparing for the next one means leaving the mode and coming back. */
-static void on_key(void *ctx, int events)
+static void on_key(void *ctx, int events maybe_unused)
 {
 	struct chat *c = ctx;
 	struct term *t = c->priv;
@@ -75,7 +75,6 @@ static void on_key(void *ctx, int events)
 	bool gone;
 	int n = 0;
 
-	(void)events;
 	if (t->open_line) {
 		end_line(t);
 		prompt_again(t);
@@ -106,12 +105,11 @@ static char *prompt_of(EditLine *el)
 	return t->prompt;
 }
 
-static void on_interrupt(void *ctx, int signo)
+static void on_interrupt(void *ctx, int signo maybe_unused)
 {
 	struct chat *c = ctx;
 	struct term *t = c->priv;
 
-	(void)signo;
 	/* A message may wait for a sandbox that does not come: that can be stopped too. */
 	if (t->working || c->said) {
 		chat_stop_turn(c);

@@ -76,27 +76,20 @@ static void on_patience(void *ctx)
 	loop_stop(d->loop);
 }
 
-static void no_start(void *ctx, uint64_t id, int fd)
+static void no_start(void *ctx maybe_unused, uint64_t id maybe_unused, int fd)
 {
-	(void)ctx;
-	(void)id;
 	close(fd);
 }
 
-static void no_fail(void *ctx, uint64_t id, const struct err *why)
+static void no_fail(void *ctx maybe_unused, uint64_t id maybe_unused,
+		    const struct err *why maybe_unused)
 {
-	(void)ctx;
-	(void)id;
-	(void)why;
 }
 
-static void no_end(void *ctx, uint64_t id, enum sandbox_end how, int code, const char *detail)
+static void no_end(void *ctx maybe_unused, uint64_t id maybe_unused,
+		   enum sandbox_end how maybe_unused, int code maybe_unused,
+		   const char *detail maybe_unused)
 {
-	(void)ctx;
-	(void)id;
-	(void)how;
-	(void)code;
-	(void)detail;
 }
 
 static int ask_engine(struct doctor *d, struct err *e)

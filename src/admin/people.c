@@ -163,13 +163,11 @@ static int show(struct command *c, struct err *e)
 
 /* --- role, join, forget ------------------------------------------------------------------- */
 
-static void greatest(void *ctx, int64_t group_id, const char *group, enum role role, const char *by)
+static void greatest(void *ctx, int64_t group_id maybe_unused, const char *group maybe_unused,
+		     enum role role, const char *by maybe_unused)
 {
 	enum role *most = ctx;
 
-	(void)group_id;
-	(void)group;
-	(void)by;
 	if (role > *most)
 		*most = role;
 }

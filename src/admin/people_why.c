@@ -13,10 +13,8 @@
 
 #define IDS_MAX 20
 
-static void nothing(void *ctx, const struct person_row *p)
+static void nothing(void *ctx maybe_unused, const struct person_row *p maybe_unused)
 {
-	(void)ctx;
-	(void)p;
 }
 
 bool people_split_id(const char *word, char channel[32], const char **id)
@@ -153,11 +151,9 @@ static int find_sender(const struct command *c, const char *word, const char *ch
 	return q.id ? 0 : err_set(e, E_GONE, "person %lld has no identity", (long long)person);
 }
 
-static void say_trigger(void *ctx, const char *key, const char *value, const char *choices,
-			bool own)
+static void say_trigger(void *ctx, const char *key, const char *value,
+			const char *choices maybe_unused, bool own maybe_unused)
 {
-	(void)choices;
-	(void)own;
 	if (streq(key, "trigger"))
 		buf_putf(ctx, "\nWhat wakes the assistant there: the trigger is %s.", value);
 }

@@ -42,19 +42,17 @@ static bool holds(const char *line, const char *mark)
 	return !n;
 }
 
-static void count_line(void *ctx, const char *line, size_t n)
+static void count_line(void *ctx, const char *line, size_t n maybe_unused)
 {
 	struct lines *l = ctx;
 
-	(void)n;
 	l->n += holds(line, l->mark);
 }
 
-static void put_line(void *ctx, const char *line, size_t n)
+static void put_line(void *ctx, const char *line, size_t n maybe_unused)
 {
 	struct lines *l = ctx;
 
-	(void)n;
 	if (holds(line, l->mark) && l->skip-- <= 0)
 		reply_line(l->r, "%s", line);
 }

@@ -7,20 +7,18 @@
 #include <time.h>
 #include "base/str.h"
 
-static int64_t sys_wall_ms(const struct clock *c)
+static int64_t sys_wall_ms(const struct clock *c maybe_unused)
 {
 	struct timespec t;
 
-	(void)c;
 	clock_gettime(CLOCK_REALTIME, &t);
 	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-static int64_t sys_mono_us(const struct clock *c)
+static int64_t sys_mono_us(const struct clock *c maybe_unused)
 {
 	struct timespec t;
 
-	(void)c;
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }

@@ -27,6 +27,25 @@ ssize_t fd_read_all(int fd, char *p, size_t cap)
 	return (ssize_t)n;
 }
 
+int fd_write_all(int fd, const void *p, size_t n)
+{
+	const char *at = p;
+
+	while (n) {
+		ssize_t w = write(fd, at, n);
+
+		if (w < 0 && errno == EINTR)
+			continue;
+		if (w == 0)
+			errno = ENOSPC;
+		if (w <= 0)
+			return -1;
+		at += w;
+		n -= (size_t)w;
+	}
+	return 0;
+}
+
 /* One step; a folder on the way is only passed through. Says ELOOP where the kernel says that a link is no folder. */
 static int step_into(int dir, const char *name, int flags, mode_t mode)
 {

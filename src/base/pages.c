@@ -9,17 +9,16 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#include "base/mem.h"
 
 #define SEGMENTS_MAX 32
 
-static int give_back(struct dl_phdr_info *o, size_t size, void *ctx)
+static int give_back(struct dl_phdr_info *o, size_t size maybe_unused, void *ctx maybe_unused)
 {
 	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
 	size_t n = o->dlpi_phnum < SEGMENTS_MAX ? o->dlpi_phnum : SEGMENTS_MAX;
 	ElfW(Phdr) h[SEGMENTS_MAX]; /* a copy: the table lies in the pages that go */
 
-	(void)size;
-	(void)ctx;
 	memcpy(h, o->dlpi_phdr, n * sizeof(h[0]));
 	for (size_t i = 0; i < n; i++) {
 		uintptr_t from = (o->dlpi_addr + h[i].p_vaddr) & ~(page - 1);

@@ -40,11 +40,10 @@ static int64_t work_us(void)
 	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
-static int on_item(pcre2_callout_block *block, void *ctx)
+static int on_item(pcre2_callout_block *block maybe_unused, void *ctx)
 {
 	struct budget *b = ctx;
 
-	(void)block;
 	if (++b->items % LOOK_EVERY || work_us() < b->end_us)
 		return 0;
 	return PCRE2_ERROR_CALLOUT; /* the whole search ends */

@@ -90,19 +90,17 @@ static int each(int dir, const char *name, int top, entry_fn *fn, size_t *budget
 	return rc;
 }
 
-static int below_entry(int dir, const char *name, int top, size_t *budget)
+static int below_entry(int dir, const char *name, int top, size_t *budget maybe_unused)
 {
 	int rc = remove_one(dir, name);
 
-	(void)budget;
 	return rc == 1 ? move_up(dir, name, top) : rc;
 }
 
-static int top_entry(int dir, const char *name, int top, size_t *budget)
+static int top_entry(int dir, const char *name, int top maybe_unused, size_t *budget)
 {
 	int rc = remove_one(dir, name);
 
-	(void)top;
 	if (rc != 1)
 		return rc;
 	rc = each(dir, name, dir, below_entry, budget);

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include "base/fd.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "base/zone.h"
@@ -226,13 +227,8 @@ static int write_text(struct archive *a, struct err *e)
 		return 0;
 	if (a->fd < 0 && open_file(a, e) < 0)
 		return -1;
-	for (size_t done = 0; done < a->text.len;) {
-		ssize_t n = write(a->fd, a->text.p + done, a->text.len - done);
-
-		if (n < 0)
-			return err_sys(e, errno, "cannot write " FOLDER "/%s", a->leaf);
-		done += (size_t)n;
-	}
+	if (fd_write_all(a->fd, a->text.p, a->text.len) < 0)
+		return err_sys(e, errno, "cannot write " FOLDER "/%s", a->leaf);
 	a->bytes += (int64_t)a->text.len;
 	buf_reset(&a->text);
 	return a->bytes >= ARCHIVE_FILE_BYTES ? publish(a, e) : 0;

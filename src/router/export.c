@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include "base/fd.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/str.h"
@@ -158,21 +159,6 @@ static int pack(struct export *x, struct err *e)
 	return 0;
 }
 
-/* --- what is ours ------------------------------------------------------------------------- */
-
-static int write_all(int fd, const char *p, size_t n, struct err *e)
-{
-	while (n) {
-		ssize_t got = write(fd, p, n);
-
-		if (got < 0)
-			return err_sys(e, errno, "cannot write the export");
-		p += got;
-		n -= (size_t)got;
-	}
-	return 0;
-}
-
 static int open_part(struct export *x, const char *name, struct err *e)
 {
 	_cleanup_free_ char *path = xasprintf("%s/%s", x->work, name);
@@ -188,7 +174,11 @@ static int put_json(struct export *x, const char *name, const cJSON *j, struct e
 
 	if (fd < 0)
 		return -1;
-	return text ? write_all(fd, text, strlen(text), e) : err_set(e, E_LIMIT, "out of memory");
+	if (!text)
+		return err_set(e, E_LIMIT, "out of memory");
+	return fd_write_all(fd, text, strlen(text)) < 0
+		       ? err_sys(e, errno, "cannot write the export")
+		       : 0;
 }
 
 static void add_task(void *ctx, const struct task_row *t)
@@ -232,11 +222,9 @@ static int put_tasks(struct export *x, struct err *e)
 	return put_json(x, "tasks.json", j, e);
 }
 
-static void add_setting(void *ctx, const char *key, const char *value, const char *choices,
-			bool own)
+static void add_setting(void *ctx, const char *key, const char *value,
+			const char *choices maybe_unused, bool own maybe_unused)
 {
-	(void)choices;
-	(void)own;
 	cJSON_AddStringToObject(ctx, key, value);
 }
 
@@ -308,8 +296,8 @@ static void on_step(void *ctx)
 	if (x->r->fatal)
 		return;
 	rc = store_group_messages(x->r->store, x->g.id, &x->at, &done, add_message, x, &e);
-	if (rc == 0 && x->text.len)
-		rc = write_all(x->fd, x->text.p, x->text.len, &e);
+	if (rc == 0 && fd_write_all(x->fd, x->text.p, x->text.len) < 0)
+		rc = err_sys(&e, errno, "cannot write the export");
 	buf_reset(&x->text);
 	if (rc == 0 && !done) {
 		timer_start(x->step, STEP_MS, 0);

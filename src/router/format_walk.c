@@ -340,11 +340,10 @@ static int on_enter_block(MD_BLOCKTYPE t, void *detail, void *ctx)
 	return 0;
 }
 
-static int on_leave_block(MD_BLOCKTYPE t, void *detail, void *ctx)
+static int on_leave_block(MD_BLOCKTYPE t, void *detail maybe_unused, void *ctx)
 {
 	struct walk *w = ctx;
 
-	(void)detail;
 	switch (t) {
 	case MD_BLOCK_QUOTE:
 		bullet_flush(w);

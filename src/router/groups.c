@@ -262,21 +262,19 @@ struct keys {
 	size_t n;
 };
 
-static void note_key(void *ctx, int64_t group_id, const char *session, int64_t oldest_id)
+static void note_key(void *ctx, int64_t group_id, const char *session,
+		     int64_t oldest_id maybe_unused)
 {
 	struct keys *q = ctx;
 
-	(void)oldest_id;
 	if (group_id != q->group_id)
 		return;
 	q->list = xrealloc(q->list, (q->n + 1) * sizeof(*q->list));
 	str_copy(q->list[q->n++], sizeof(*q->list), session);
 }
 
-static void nobody(void *ctx, const struct msg_row *m)
+static void nobody(void *ctx maybe_unused, const struct msg_row *m maybe_unused)
 {
-	(void)ctx;
-	(void)m;
 }
 
 /* What waits is not answered any more. */

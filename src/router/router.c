@@ -130,11 +130,11 @@ struct wake_list {
 	size_t n, cap;
 };
 
-static void note_waiting(void *ctx, int64_t group_id, const char *session, int64_t oldest_id)
+static void note_waiting(void *ctx, int64_t group_id, const char *session,
+			 int64_t oldest_id maybe_unused)
 {
 	struct wake_list *w = ctx;
 
-	(void)oldest_id;
 	if (w->n == w->cap) {
 		w->cap = w->cap ? w->cap * 2 : 64;
 		w->list = xrealloc(w->list, w->cap * sizeof(*w->list));

@@ -32,20 +32,18 @@ static void state_free(struct state *s)
 
 int task_pause(struct router *r, int64_t id, const char *why, struct err *e)
 {
-	struct state s = {.spec = NULL};
-	int rc = store_task_get(r->store, id, take_state, &s, e);
+	_cleanup_(state_free) struct state s = {.spec = NULL};
 
-	if (rc == 0 && s.t.state != TASK_ACTIVE)
-		rc = err_set(e, E_INVAL, "task %s is %s already", s.name,
-			     task_state_word(s.t.state));
-	if (rc == 0)
-		rc = store_task_state(r->store, id, TASK_PAUSED, why, e);
-	if (rc == 0)
-		rc = store_runs_drop(r->store, id, "the task was paused", e);
-	if (rc == 0)
-		schedule_kick(r);
-	state_free(&s);
-	return rc;
+	if (store_task_get(r->store, id, take_state, &s, e) < 0)
+		return -1;
+	if (s.t.state != TASK_ACTIVE)
+		return err_set(e, E_INVAL, "task %s is %s already", s.name,
+			       task_state_word(s.t.state));
+	if (store_task_state(r->store, id, TASK_PAUSED, why, e) < 0 ||
+	    store_runs_drop(r->store, id, "the task was paused", e) < 0)
+		return -1;
+	schedule_kick(r);
+	return 0;
 }
 
 /* The first slot from now on. */
@@ -67,18 +65,17 @@ static int go_on(struct router *r, const struct state *s, struct err *e)
 
 int task_resume(struct router *r, int64_t id, struct err *e)
 {
-	struct state s = {.spec = NULL};
-	int rc = store_task_get(r->store, id, take_state, &s, e);
+	_cleanup_(state_free) struct state s = {.spec = NULL};
 
-	if (rc == 0 && s.t.state != TASK_PAUSED)
-		rc = err_set(e, E_INVAL, "task %s is not paused: it is %s", s.name,
-			     task_state_word(s.t.state));
-	if (rc == 0)
-		rc = go_on(r, &s, e);
-	if (rc == 0)
-		schedule_kick(r);
-	state_free(&s);
-	return rc;
+	if (store_task_get(r->store, id, take_state, &s, e) < 0)
+		return -1;
+	if (s.t.state != TASK_PAUSED)
+		return err_set(e, E_INVAL, "task %s is not paused: it is %s", s.name,
+			       task_state_word(s.t.state));
+	if (go_on(r, &s, e) < 0)
+		return -1;
+	schedule_kick(r);
+	return 0;
 }
 
 struct open_runs {
@@ -96,51 +93,49 @@ static void note_run(void *ctx, const struct run_row *run)
 
 int task_cancel(struct router *r, int64_t id, struct err *e)
 {
-	struct state s = {.spec = NULL};
+	_cleanup_(state_free) struct state s = {.spec = NULL};
 	struct open_runs open = {.n = 0};
-	int rc = store_task_get(r->store, id, take_state, &s, e);
 
-	if (rc == 0 && s.t.state == TASK_CANCELLED)
-		rc = err_set(e, E_INVAL, "task %s is cancelled already", s.name);
-	if (rc == 0)
-		rc = store_task_state(r->store, id, TASK_CANCELLED, "", e);
-	if (rc == 0)
-		rc = store_task_next(r->store, id, 0, 0, e);
-	if (rc == 0)
-		rc = store_runs_drop(r->store, id, "the task was cancelled", e);
-	/* What is left goes on now: a few. */
-	if (rc == 0)
-		rc = store_runs_each_open(r->store, id, ARRAY_LEN(open.ids), note_run, &open, e);
-	for (size_t i = 0; rc == 0 && i < open.n; i++)
-		rc = run_stop(r, open.ids[i], "I stopped: the task was cancelled.", e);
-	if (rc == 0)
-		schedule_kick(r);
-	state_free(&s);
-	return rc;
+	if (store_task_get(r->store, id, take_state, &s, e) < 0)
+		return -1;
+	if (s.t.state == TASK_CANCELLED)
+		return err_set(e, E_INVAL, "task %s is cancelled already", s.name);
+	/* What is left after the drop goes on now: a few. */
+	if (store_task_state(r->store, id, TASK_CANCELLED, "", e) < 0 ||
+	    store_task_next(r->store, id, 0, 0, e) < 0 ||
+	    store_runs_drop(r->store, id, "the task was cancelled", e) < 0 ||
+	    store_runs_each_open(r->store, id, ARRAY_LEN(open.ids), note_run, &open, e) < 0)
+		return -1;
+	for (size_t i = 0; i < open.n; i++) {
+		if (run_stop(r, open.ids[i], "I stopped: the task was cancelled.", e) < 0)
+			return -1;
+	}
+	schedule_kick(r);
+	return 0;
 }
 
 int task_run_now(struct router *r, int64_t id, int64_t *run, struct err *e)
 {
-	struct state s = {.spec = NULL};
+	_cleanup_(state_free) struct state s = {.spec = NULL};
 	int64_t open = 0, any = 0, slot = clock_wall(r->o.clk);
-	int rc = store_task_get(r->store, id, take_state, &s, e);
 
 	*run = 0;
-	if (rc == 0 && s.t.state == TASK_CANCELLED)
-		rc = err_set(e, E_INVAL, "task %s is cancelled", s.name);
-	if (rc == 0)
-		rc = store_runs_open(r->store, id, &open, &any, e);
-	if (rc == 0 && open >= (s.t.queue ? ASKED_MAX : 1))
-		rc = err_set(e, E_LIMIT,
-			     "run %lld of %s is not over yet: stop it, or wait for its end",
-			     (long long)any, s.name);
+	if (store_task_get(r->store, id, take_state, &s, e) < 0)
+		return -1;
+	if (s.t.state == TASK_CANCELLED)
+		return err_set(e, E_INVAL, "task %s is cancelled", s.name);
+	if (store_runs_open(r->store, id, &open, &any, e) < 0)
+		return -1;
+	if (open >= (s.t.queue ? ASKED_MAX : 1))
+		return err_set(e, E_LIMIT,
+			       "run %lld of %s is not over yet: stop it, or wait for its end",
+			       (long long)any, s.name);
 	/* Slots are whole seconds: this is the row of none. */
-	while (rc == 0 && !*run) {
+	while (!*run) {
 		slot += slot % 1000 == 0;
-		rc = store_run_add(r->store, id, slot++, true, RUN_WAITING, "", run, e);
+		if (store_run_add(r->store, id, slot++, true, RUN_WAITING, "", run, e) < 0)
+			return -1;
 	}
-	if (rc == 0)
-		schedule_admit(r, s.t.group_id);
-	state_free(&s);
-	return rc;
+	schedule_admit(r, s.t.group_id);
+	return 0;
 }

@@ -26,9 +26,8 @@ static void strings_free(struct strings *s)
 	free(s->v);
 }
 
-static void add_id(void *ctx, int part, const char *platform_id)
+static void add_id(void *ctx, int part maybe_unused, const char *platform_id)
 {
-	(void)part;
 	strings_add(ctx, platform_id, strlen(platform_id));
 }
 

@@ -52,7 +52,7 @@ static int put_group(struct session *s, struct buf *out, const struct group_row 
 	return 0;
 }
 
-static void list_groups(void *peer, struct mcp_call *c, const cJSON *args)
+static void list_groups(void *peer, struct mcp_call *c, const cJSON *args maybe_unused)
 {
 	struct session *s = peer;
 	struct group_list l = {.s = s};
@@ -60,7 +60,6 @@ static void list_groups(void *peer, struct mcp_call *c, const cJSON *args)
 	struct err e = ERR_INIT;
 	int rc = store_group_each(s->r->store, note_group, &l, &e);
 
-	(void)args;
 	for (size_t i = 0; i < l.n && rc == 0; i++)
 		rc = put_group(s, &out, &l.rows[i], &e);
 	free(l.rows);

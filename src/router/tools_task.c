@@ -128,69 +128,67 @@ static void schedule_update(void *peer, struct mcp_call *c, const cJSON *args)
 
 /* --- steering ----------------------------------------------------------------------------- */
 
-static void schedule_pause(void *peer, struct mcp_call *c, const cJSON *args)
+static int pause_task(struct session *s, const struct task_named *t, struct buf *more maybe_unused,
+		      struct err *e)
 {
-	struct session *s = peer;
-	struct task_named t;
-	struct err e = ERR_INIT;
 	char why[120];
 
-	if (!which(s, c, args, TASK_STEER, &t))
-		return;
 	snprintf(why, sizeof(why), "paused for %.100s", s->by.who);
-	if (task_pause(s->r, t.id, why, &e) < 0)
-		refuse(s, c, &e);
-	else
-		answer(s, c, "Paused", t.id, "");
+	return task_pause(s->r, t->id, why, e);
 }
 
-static void schedule_resume(void *peer, struct mcp_call *c, const cJSON *args)
+static int resume_task(struct session *s, const struct task_named *t, struct buf *more maybe_unused,
+		       struct err *e)
 {
-	struct session *s = peer;
-	struct task_named t;
-	struct err e = ERR_INIT;
-
-	if (!which(s, c, args, TASK_STEER, &t))
-		return;
-	if (task_resume(s->r, t.id, &e) < 0)
-		refuse(s, c, &e);
-	else
-		answer(s, c, "Goes on", t.id, "");
+	return task_resume(s->r, t->id, e);
 }
 
-static void schedule_cancel(void *peer, struct mcp_call *c, const cJSON *args)
+static int cancel_task(struct session *s, const struct task_named *t, struct buf *more maybe_unused,
+		       struct err *e)
 {
-	struct session *s = peer;
-	struct task_named t;
-	struct err e = ERR_INIT;
-
-	if (!which(s, c, args, TASK_STEER, &t))
-		return;
-	if (task_cancel(s->r, t.id, &e) < 0)
-		refuse(s, c, &e);
-	else
-		answer(s, c, "Cancelled for good", t.id, "");
+	return task_cancel(s->r, t->id, e);
 }
 
-static void schedule_run(void *peer, struct mcp_call *c, const cJSON *args)
+static int run_task(struct session *s, const struct task_named *t, struct buf *more, struct err *e)
 {
-	struct session *s = peer;
-	struct task_named t;
-	struct err e = ERR_INIT;
-	char more[160];
 	int64_t run;
 
-	if (!which(s, c, args, TASK_STEER, &t))
-		return;
-	if (task_run_now(s->r, t.id, &run, &e) < 0) {
-		refuse(s, c, &e);
-		return;
-	}
-	snprintf(
-		more, sizeof(more),
+	if (task_run_now(s->r, t->id, &run, e) < 0)
+		return -1;
+	buf_putf(
+		more,
 		"\nThis is run %lld; it begins when there is a place for it, at the earliest after this turn. task_runs shows how it went.",
 		(long long)run);
-	answer(s, c, "Will run now, beside its schedule", t.id, more);
+	return 0;
+}
+
+/* The tools of one shape: they take a task and answer with how it is then. */
+static const struct steer {
+	const char *tool, *verb;
+	int (*act)(struct session *s, const struct task_named *t, struct buf *more, struct err *e);
+} steers[] = {
+	{"schedule_pause", "Paused", pause_task},
+	{"schedule_resume", "Goes on", resume_task},
+	{"schedule_cancel", "Cancelled for good", cancel_task},
+	{"schedule_run", "Will run now, beside its schedule", run_task},
+};
+
+static void steer(void *peer, struct mcp_call *c, const cJSON *args)
+{
+	_cleanup_(buf_free) struct buf more = {0};
+	const struct steer *how = steers;
+	struct session *s = peer;
+	struct task_named t;
+	struct err e = ERR_INIT;
+
+	while (!streq(how->tool, mcp_tool_of(c)->name))
+		how++;
+	if (!which(s, c, args, TASK_STEER, &t))
+		return;
+	if (how->act(s, &t, &more, &e) < 0)
+		refuse(s, c, &e);
+	else
+		answer(s, c, how->verb, t.id, more.p ? more.p : "");
 }
 
 /* --- looking ------------------------------------------------------------------------------ */
@@ -202,18 +200,32 @@ struct list {
 	struct zones zones; /* in which tasks are listed */
 };
 
+/* A line for one more; false when the answer is long enough. */
+static bool next_line(struct list *l)
+{
+	if (l->text.len > LIST_MAX) {
+		l->left++;
+		return false;
+	}
+	if (l->n++)
+		buf_puts(&l->text, "\n");
+	return true;
+}
+
 static void add_task(void *ctx, const struct task_row *t)
 {
 	struct list *l = ctx;
 
-	if (l->text.len > LIST_MAX) {
-		l->left++;
+	if (!next_line(l))
 		return;
-	}
-	if (l->n++)
-		buf_puts(&l->text, "\n");
 	zones_keep(&l->zones, t->zone);
 	task_put_line(&l->text, t);
+}
+
+static void list_free(struct list *l)
+{
+	buf_free(&l->text);
+	zones_drop(&l->zones);
 }
 
 static void reply_list(struct mcp_call *c, struct list *l, const char *none)
@@ -221,46 +233,37 @@ static void reply_list(struct mcp_call *c, struct list *l, const char *none)
 	if (l->left)
 		buf_putf(&l->text, "\n[and %lld more]", (long long)l->left);
 	mcp_reply_text(c, l->n ? l->text.p : none, false);
-	buf_free(&l->text);
-	zones_drop(&l->zones);
 }
 
 static void list_tasks(void *peer, struct mcp_call *c, const cJSON *args)
 {
+	_cleanup_(list_free) struct list l = {.n = 0};
+	bool all = cJSON_IsTrue(json_find(args, "all"));
 	struct session *s = peer;
-	struct list l = {.n = 0};
 	struct group_row g;
 	struct err e = ERR_INIT;
 
 	if (!tool_group(s, c, args, &g))
 		return;
-	if (store_task_each(s->r->store, g.id, cJSON_IsTrue(json_find(args, "all")), add_task, &l,
-			    &e) < 0) {
-		zones_drop(&l.zones);
-		buf_free(&l.text);
+	if (store_task_each(s->r->store, g.id, all, add_task, &l, &e) < 0)
 		tool_failed(s, c, &e);
-		return;
-	}
-	reply_list(c, &l, "This group has no task.");
+	else
+		reply_list(c, &l, "This group has no task.");
 }
 
 static void add_run(void *ctx, const struct run_row *r)
 {
 	struct list *l = ctx;
 
-	if (l->text.len > LIST_MAX) {
-		l->left++;
-		return;
-	}
-	if (l->n++)
-		buf_puts(&l->text, "\n");
-	run_put_line(&l->text, r, l->zone);
+	if (next_line(l))
+		run_put_line(&l->text, r, l->zone);
 }
 
 static void task_runs(void *peer, struct mcp_call *c, const cJSON *args)
 {
+	_cleanup_(list_free) struct list l = {.n = 0};
+	int64_t limit = json_peek_i64(args, "limit", 10);
 	struct session *s = peer;
-	struct list l = {.n = 0};
 	struct task_named t = {.id = 0};
 	struct group_row g;
 	struct err e = ERR_INIT;
@@ -271,13 +274,10 @@ static void task_runs(void *peer, struct mcp_call *c, const cJSON *args)
 	if (t.id)
 		g.id = t.group_id;
 	l.zone = t.id ? t.zone : settings_get(s->r, g.id)->zone;
-	if (store_run_each(s->r->store, g.id, t.id, json_peek_i64(args, "limit", 10), add_run, &l,
-			   &e) < 0) {
-		buf_free(&l.text);
+	if (store_run_each(s->r->store, g.id, t.id, limit, add_run, &l, &e) < 0)
 		tool_failed(s, c, &e);
-		return;
-	}
-	reply_list(c, &l, "Nothing has run yet.");
+	else
+		reply_list(c, &l, "Nothing has run yet.");
 }
 
 /* --- the table ---------------------------------------------------------------------------- */
@@ -305,6 +305,11 @@ static void task_runs(void *peer, struct mcp_call *c, const cJSON *args)
 	TOOL_TEXT("schedule", "1", "200", "cron MINUTE HOUR DAY MONTH WEEKDAY (cron 0 8 * * 1), @daily and the like, " \
 		  "every 2h, or at 2026-12-24 18:00 for once")
 #define PROMPT TOOL_TEXT("prompt", "1", "16000", "what you are to do at that time: all that you need to know, in words")
+
+#define STEER(name_, title_, description_) { \
+	.mcp = {.name = name_, .title = title_, .description = description_, \
+		.input_schema = TOOL_INPUT(TASK, "\"task\""), .call = steer}, \
+	.rule = {ROLE_MEMBER, false}, .acts = true}
 
 const struct agent_tool tools_task[] = {
 	{
@@ -337,50 +342,14 @@ const struct agent_tool tools_task[] = {
 		.rule = {ROLE_MEMBER, false},
 		.acts = true,
 	},
-	{
-		.mcp = {
-			.name = "schedule_pause",
-			.title = "Pause a task",
-			.description = "The task does not run until schedule_resume; it keeps all else.",
-			.input_schema = TOOL_INPUT(TASK, "\"task\""),
-			.call = schedule_pause,
-		},
-		.rule = {ROLE_MEMBER, false},
-		.acts = true,
-	},
-	{
-		.mcp = {
-			.name = "schedule_resume",
-			.title = "Resume a task",
-			.description = "The task goes on with its next time; what was missed is not made up for.",
-			.input_schema = TOOL_INPUT(TASK, "\"task\""),
-			.call = schedule_resume,
-		},
-		.rule = {ROLE_MEMBER, false},
-		.acts = true,
-	},
-	{
-		.mcp = {
-			.name = "schedule_cancel",
-			.title = "Cancel a task",
-			.description = "Ends a task for good; a run that goes on is stopped. Its runs stay on record.",
-			.input_schema = TOOL_INPUT(TASK, "\"task\""),
-			.call = schedule_cancel,
-		},
-		.rule = {ROLE_MEMBER, false},
-		.acts = true,
-	},
-	{
-		.mcp = {
-			.name = "schedule_run",
-			.title = "Run a task now",
-			.description = "Runs the task once now, beside its schedule.",
-			.input_schema = TOOL_INPUT(TASK, "\"task\""),
-			.call = schedule_run,
-		},
-		.rule = {ROLE_MEMBER, false},
-		.acts = true,
-	},
+	STEER("schedule_pause", "Pause a task",
+	      "The task does not run until schedule_resume; it keeps all else."),
+	STEER("schedule_resume", "Resume a task",
+	      "The task goes on with its next time; what was missed is not made up for."),
+	STEER("schedule_cancel", "Cancel a task",
+	      "Ends a task for good; a run that goes on is stopped. Its runs stay on record."),
+	STEER("schedule_run", "Run a task now",
+	      "Runs the task once now, beside its schedule."),
 	{
 		.mcp = {
 			.name = "list_tasks",

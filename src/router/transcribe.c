@@ -129,9 +129,8 @@ static void out_eof(void *ctx)
 	out_over(t);
 }
 
-static void out_drained(void *ctx)
+static void out_drained(void *ctx maybe_unused)
 {
-	(void)ctx;
 }
 
 static void out_closed(void *ctx, const struct err *why)

@@ -454,11 +454,10 @@ static void on_drained(void *ctx)
 	pump(c);
 }
 
-static void on_closed(void *ctx, const struct err *why)
+static void on_closed(void *ctx, const struct err *why maybe_unused)
 {
 	struct http1 *c = ctx;
 
-	(void)why;
 	c->dead = true;
 	tell_gone(c);
 	free_now(c);
