@@ -161,7 +161,11 @@ cJSON *command_help_json(void)
 	command_each(add_form, cJSON_AddArrayToObject(j, "commands"));
 	tools = cJSON_AddArrayToObject(j, "tools");
 	router_each_tool(add_tool, tools);
-	for (const struct command_tool *t = command_router.tools; t->name; t++)
-		add_tool(tools, t->name, t->line, &(struct rule){t->least, true});
+	for (const struct command_tool *t = command_router.tools; t->line; t++) {
+		char name[80];
+
+		snprintf(name, sizeof(name), COMMAND_TOOL " %s", t->line);
+		add_tool(tools, name, t->description, &(struct rule){t->least, true});
+	}
 	return j;
 }

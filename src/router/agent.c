@@ -55,6 +55,7 @@ static const struct tool_phrase {
 	{"mcp__chela__react", "Reacts", NULL, false},
 	{"mcp__chela__edit_message", "Changes a message", NULL, false},
 	{"mcp__chela__ask_user", "Asks a question", NULL, false},
+	{"mcp__chela__command", "Looks at ", "command", false},
 	{"mcp__chela__search_history", "Searches the messages: ", "query", false},
 };
 

@@ -29,9 +29,9 @@ struct router_commands {
 	/* Whether a message is a command here, also an ill-formed one. in_main: a chat of the main group. */
 	bool (*is)(void *ctx, const char *text, bool in_main);
 	void (*run)(void *ctx, const struct command_ask *a, command_said_fn *said, void *said_ctx);
-	/* Reads only, for the main group's agent: names ("tasks_list") and one line each; NULL-ended. */
+	/* Those that only read, for the main group's agent: the command ("tasks list") and one line of what it shows; NULL-ended. */
 	const struct command_tool {
-		const char *name, *description, *line; /* line: the command, "tasks list" */
+		const char *line, *description;
 		enum role least;
 	} * tools;
 };
@@ -100,6 +100,7 @@ void router_ask_warden(struct router *r, warden_status_fn *fn, void *ctx);
 void router_forget_ask(struct router *r, const void *ctx);
 bool router_is_demo(const struct router *r);
 /* The agents' own tools (those made of commands are in router_commands.tools) and who may use each, for help and for tests. */
+#define COMMAND_TOOL "command" /* the tool of main's agent that carries out router_commands.tools */
 typedef void tool_rule_fn(void *ctx, const char *name, const char *title, const struct rule *rule);
 void router_each_tool(tool_rule_fn *fn, void *ctx);
 

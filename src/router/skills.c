@@ -162,7 +162,6 @@ static enum lack lacks_tool(struct router *r, const char *name, bool in_main)
 	/* What the agent is started with (warden/agent.c); Agent is the newer word for Task. */
 	static const char *const built_in[] = {"Bash", "Edit",	"Read",	    "Write",
 					       "Task", "Agent", "TaskStop", "Skill"};
-	const struct command_tool *c = r->o.commands ? r->o.commands->tools : NULL;
 	struct tool_search s = {.name = name};
 
 	for (size_t i = 0; i < ARRAY_LEN(built_in); i++)
@@ -171,9 +170,8 @@ static enum lack lacks_tool(struct router *r, const char *name, bool in_main)
 	if (streq(name, "WebFetch") || streq(name, "WebSearch"))
 		return LACK_NETWORK;
 	router_each_tool(match_tool, &s);
-	for (; c && c->name; c++)
-		if (streq(c->name, s.name))
-			s.found = s.main_only = true;
+	if (r->o.commands && streq(name, COMMAND_TOOL))
+		s.found = s.main_only = true;
 	if (!s.found)
 		return LACK_TOOL;
 	return s.main_only && !in_main ? LACK_MAIN : LACK_NOTHING;

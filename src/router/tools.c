@@ -250,8 +250,8 @@ struct mcp_opts tools_open(struct router *r)
 		for (const struct agent_tool *a = tables[i]; a->mcp.name; a++)
 			add_tool(all, a);
 	}
-	for (; t && t->name; t++) {
-		struct agent_tool a = command_as_tool(t);
+	if (t) {
+		struct agent_tool a = command_tool_make(t);
 
 		add_tool(all, &a);
 	}
@@ -266,6 +266,8 @@ struct mcp_opts tools_open(struct router *r)
 void tools_close(struct router *r)
 {
 	command_tools_forget(r);
+	if (r->o.commands)
+		command_tool_free(&r->tools->all[r->tools->n - 1]);
 	free(r->tools->all);
 	free(r->tools->mcp);
 	free(r->tools);

@@ -30,8 +30,9 @@ extern const struct agent_tool tools_group[]; /* tools_group.c */
 	"],\"additionalProperties\":false}"
 #define TOOL_GROUP(what) TOOL_TEXT("group", "1", "64", what)
 
-/* tools_command.c: the read-only commands (router_commands.tools) as tools of main's agent. */
-struct agent_tool command_as_tool(const struct command_tool *t);
+/* tools_command.c: the read-only commands (router_commands.tools) as one tool of main's agent; its words are the caller's to free by command_tool_free. */
+struct agent_tool command_tool_make(const struct command_tool *t);
+void command_tool_free(struct agent_tool *t);
 /* Nobody hears the answers of commands that still run. */
 void command_tools_forget(struct router *r);
 

@@ -86,8 +86,8 @@ def attempts(loot):
         ("list_groups", {}),
         ("register_group", {"name": "work", "chat": chat}),
         ("register_group", {"name": "family", "chat": "slack:C0000000001"}),
-        *[(name, {"words": words}) for name, words in
-          (("tasks_list", "family"), ("tasks_show", task), ("groups_show", "family"), ("people_list", "family"),
+        *[("command", {"command": line, "words": words}) for line, words in
+          (("tasks list", "family"), ("tasks show", task), ("groups show", "family"), ("people list", "family"),
            ("logs", "family"), ("usage", "family"), ("acts", "100"))],
     ]
     return every
@@ -153,8 +153,8 @@ POWERS = [
     ("group_settings", {"group": "family", "key": "drafts", "value": "off"}),
     ("schedule_create", {"group": "family", "prompt": "pwned", "schedule": "@daily"}),
     ("list_tasks", {"group": "family"}),
-    ("logs", {}),
-    ("people_list", {"words": "family"}),
+    ("command", {"command": "logs"}),
+    ("command", {"command": "people list", "words": "family"}),
 ]
 
 

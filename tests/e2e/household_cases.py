@@ -325,31 +325,39 @@ TOOLS = {
     "list_groups": ({}, r"main \(main\): slack:"),
     "register_group": ({"name": "cellar{n}"}, r"Made the group cellar"),
     "group_settings": ({}, r"trigger: "),
-    "status": ({}, SOMETHING),
-    "chats": ({}, r"slack:C00GENERAL"),
-    "groups_list": ({}, r"family: whatsapp:"),
-    "groups_show": ({"words": "family"}, r"trigger"),
-    "tasks_list": ({}, r"yearly-"),
-    "tasks_show": ({"words": "yearly-main"}, r"prompt:\n  look"),
-    "tasks_runs": ({}, r"once-"),
-    "tasks_output": ({"words": "{run}"}, r"echo:.*look"),
-    "people_list": ({}, r"Guest"),
-    "people_strangers": ({}, SOMETHING),
-    "people_show": ({"words": "{someone}"}, r"Guest"),
-    "people_why": ({"words": "{chat} {someone}"}, r"Guest"),
-    "approvals_list": ({}, r"Newcomer"),
-    "grants_list": ({}, r"grant|may send_message"),
-    "usage": ({}, SOMETHING),
-    "channels": ({}, r"slack"),
-    "outbox_list": ({}, r"not to my taste"),
-    "outbox_all": ({}, r"not to my taste"),
-    "policy": ({}, r"sandbox"),
-    "skills_list": ({}, r"welcome"),
-    "skills_show": ({"words": "welcome"}, r"welcome"),
-    "logs": ({}, r"comp="),
-    "acts": ({}, SOMETHING),
-    "version": ({}, r"chela \d"),
+    "command status": ({}, SOMETHING),
+    "command chats": ({}, r"slack:C00GENERAL"),
+    "command groups list": ({}, r"family: whatsapp:"),
+    "command groups show": ({"words": "family"}, r"trigger"),
+    "command tasks list": ({}, r"yearly-"),
+    "command tasks show": ({"words": "yearly-main"}, r"prompt:\n  look"),
+    "command tasks runs": ({}, r"once-"),
+    "command tasks output": ({"words": "{run}"}, r"echo:.*look"),
+    "command people list": ({}, r"Guest"),
+    "command people strangers": ({}, SOMETHING),
+    "command people show": ({"words": "{someone}"}, r"Guest"),
+    "command people why": ({"words": "{chat} {someone}"}, r"Guest"),
+    "command approvals list": ({}, r"Newcomer"),
+    "command grants list": ({}, r"grant|may send_message"),
+    "command usage": ({}, SOMETHING),
+    "command channels": ({}, r"slack"),
+    "command outbox list": ({}, r"not to my taste"),
+    "command outbox all": ({}, r"not to my taste"),
+    "command policy": ({}, r"sandbox"),
+    "command skills list": ({}, r"welcome"),
+    "command skills show": ({"words": "welcome"}, r"welcome"),
+    "command logs": ({}, r"comp="),
+    "command acts": ({}, SOMETHING),
+    "command version": ({}, r"chela \d"),
 }
+
+
+def call(name, args):
+    """The tool and its arguments, of a name in the table: the read-only commands are one tool."""
+    tool, _, line = name.partition(" ")
+    return tool, {"command": line, **args} if line else args
+
+
 STEERED = ("update", "pause", "resume", "cancel", "run")
 
 # What the tools that change something have changed: rows of this query are there when the call was done, and not when it was refused.

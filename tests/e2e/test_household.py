@@ -121,7 +121,7 @@ def test_tools_on_behalf_of_each_role(house, table, group, role):
     else:
         first.append(("schedule_pause", {"task": f"resume-{n}"}))
     (house.server.home / "groups" / group / "crab.txt").write_text(f"ten legs {n}")
-    calls = [(t["name"], cases.filled(cases.TOOLS[t["name"]][0], f)) for t in table["tools"]]
+    calls = [cases.call(t["name"], cases.filled(cases.TOOLS[t["name"]][0], f)) for t in table["tools"]]
     since = house.newest(group)
     said = house.calls(person, first + calls)[len(first):]
     for tool, (error, words) in zip(table["tools"], said):
