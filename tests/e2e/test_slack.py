@@ -139,7 +139,6 @@ def test_what_was_said_while_we_were_away_is_answered(house, slack):
     server = house.server
     ts, _ = answer(slack, GENERAL, "a thread", "a thread", mention=True)
     answer(slack, ALICE, "before", "before")
-    slack.wait(what="idle")
     marks = newest(slack, ALICE), newest(slack, GENERAL)
     server.stop()
     slack.inject(do="message", chat=ALICE, text="quiet one", quiet=True)

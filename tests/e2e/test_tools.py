@@ -61,6 +61,7 @@ def test_a_question_on_the_console_is_answered_by_a_number(warm, chat):
     assert warm.rows("SELECT state FROM messages WHERE platform_id = ?", said) == [(3,)]
 
 
+@pytest.mark.parametrize("runtime", ["runc"], indirect=True, scope="session")
 def test_a_question_that_nobody_answers_times_out(chat):
     text = chat.ask('!tool mcp__chela__ask_user {"question": "Anyone?", "options": ["a", "b"],'
                     ' "timeout_s": 10}')
@@ -102,12 +103,15 @@ def test_no_file_leaves_that_is_not_the_groups(house):
     server = house.server
     result(house, CAROL, "!bash ln -s /etc/passwd p; ln -s ../.. up; mkdir -p d; touch e")
     os.mkfifo(server.home / "groups/home/pipe")  # the sandbox itself may make none
-    for path, words in (("p", "symbolic link"), ("up/config/chela.yaml", "symbolic link"),
-                        ("../../config/chela.yaml", "may lie outside"), ("pipe", "no regular file"),
-                        ("d", "a folder"), ("e", "is empty"), ("/etc/passwd", "no file of /workspace"),
-                        ("none", "there is no file")):
-        said = result(house, CAROL, f'!tool send_file {{"path": "{path}"}}')
-        assert "Not sent: " in said and words in said, said
+    wrong = (("p", "symbolic link"), ("up/config/chela.yaml", "symbolic link"),
+             ("../../config/chela.yaml", "may lie outside"), ("pipe", "no regular file"),
+             ("d", "a folder"), ("e", "is empty"), ("/etc/passwd", "no file of /workspace"),
+             ("none", "there is no file"))
+    said = result(house, CAROL, "\n".join(f'!tool send_file {{"path": "{path}"}}' for path, _ in wrong))
+    said = said.split("result: ")
+    assert len(said) == len(wrong), said
+    for one, (_, words) in zip(said, wrong):
+        assert "Not sent: " in one and words in one, one
     assert unspooled(server)
 
 
