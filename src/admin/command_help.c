@@ -13,6 +13,7 @@ struct help_list {
 	enum role role;
 	char noun[64]; /* the one whose forms are being gathered */
 	struct buf verbs;
+	bool alone;			  /* it is also said without a verb */
 	const struct command_form *first; /* of this noun */
 	int n, hits;
 };
@@ -50,6 +51,8 @@ static void gather(void *ctx, const struct command_form *f)
 		l->first = f;
 	if (f->name[n])
 		buf_putf(&l->verbs, "%s%s", l->verbs.len ? "|" : "", f->name + n + 1);
+	else
+		l->alone = true;
 }
 
 /* All forms of a noun in one line, where the first of them stands. */
@@ -62,6 +65,7 @@ static void put_short(void *ctx, const struct command_form *f)
 		return;
 	snprintf(l->noun, sizeof(l->noun), "%.*s", (int)strcspn(f->name, " "), f->name);
 	l->n = 0;
+	l->alone = false;
 	buf_reset(&l->verbs);
 	command_each(gather, l);
 	if (l->first != f)
@@ -69,7 +73,8 @@ static void put_short(void *ctx, const struct command_form *f)
 	if (l->n == 1)
 		command_put_usage(&left, l->lead, f);
 	else
-		buf_putf(&left, "%s%s %s", l->lead, l->noun, l->verbs.p);
+		buf_putf(&left, "%s%s %s%s%s", l->lead, l->noun, l->alone ? "[" : "", l->verbs.p,
+			 l->alone ? "]" : "");
 	put_row(l, left.p, f->help);
 	l->hits++;
 }

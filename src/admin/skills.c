@@ -19,6 +19,24 @@ static void add_group(void *ctx, const struct skill_row *s)
 		buf_putf(&n->text, "%s%s", n->text.len ? ", " : "", s->group);
 }
 
+/* Whether Chela has another text for it. */
+static int say_shipped(struct command *c, const char *name, const char *lead, struct err *e)
+{
+	enum shipped how;
+
+	if (skills_shipped(c->o->router, name, &how, e) < 0)
+		return -1;
+	if (how == SHIPPED_NEWER)
+		reply_line(c->r,
+			   "%syours was changed, and Chela " CHELA_VERSION
+			   " ships a newer one; to take that: %sskills reset %s",
+			   lead, c->lead, name);
+	else if (how == SHIPPED_CHANGED)
+		reply_line(c->r, "%schanged by you; back to ours: %sskills reset %s", lead, c->lead,
+			   name);
+	return 0;
+}
+
 struct skill_list {
 	struct command *c;
 	const struct group_row *only; /* NULL = all skills */
@@ -42,6 +60,7 @@ static void list_one(void *ctx, const char *name, const struct skill *s, const s
 			reply_line(l->c->r, "%-14s %.12s  %s%s  %s", name, s->hash,
 				   in.text.len ? "in " : "in no group",
 				   in.text.len ? in.text.p : "", s->description);
+		l->rc = say_shipped(l->c, name, "    ", l->e);
 	}
 	buf_free(&in.text);
 }
@@ -112,11 +131,25 @@ static int show(struct command *c, struct err *e)
 	reply_line(c->r, "sha256 %s, %zu file%s, %zu bytes", s.hash, s.files,
 		   s.files == 1 ? "" : "s", s.bytes);
 	reply_line(c->r, "asks for: %s", s.needs[0] ? s.needs : "nothing");
-	if (store_skill_each(c->o->store, 0, show_enabled, &v, e) < 0)
+	if (say_shipped(c, s.name, "", e) < 0 ||
+	    store_skill_each(c->o->store, 0, show_enabled, &v, e) < 0)
 		return -1;
 	if (!v.n)
 		reply_line(c->r, "in no group; %sskills enable %s GROUP", c->lead, s.name);
 	return store_skill_uses(c->o->store, s.name, show_use, &v, e);
+}
+
+static int reset(struct command *c, struct err *e)
+{
+	enum refresh when;
+	char kept[96];
+
+	if (skills_reset(c->o->router, c->argv[0], kept, &when, e) < 0)
+		return -1;
+	reply_line(c->r, "%s is what Chela " CHELA_VERSION " ships, %s.%s%s%s", c->argv[0],
+		   refresh_words(when), kept[0] ? " What it was is kept in skills/" : "", kept,
+		   kept[0] ? "." : "");
+	return 0;
 }
 
 /* An error has room for a few permissions only. */
@@ -167,6 +200,7 @@ const struct command_form commands_skills[] = {
 	{"skills show", "NAME", "what a skill says, asks for, and who has had it", CMD_CLI | CMD_MAIN | CMD_AGENT, ROLE_MEMBER, .min = 1, .max = 1, .run = show},
 	{"skills enable", "NAME GROUP", "give a group a skill", CMD_CLI | CMD_MAIN, ROLE_ADMIN, .min = 2, .max = 2, .run = enable},
 	{"skills disable", "NAME GROUP", "take it away", CMD_CLI | CMD_MAIN, ROLE_ADMIN, .min = 2, .max = 2, .run = disable},
+	{"skills reset", "NAME", "make one that comes with Chela what this version ships", CMD_CLI | CMD_MAIN, ROLE_ADMIN, .min = 1, .max = 1, .run = reset},
 	{0},
 };
 /* clang-format on */

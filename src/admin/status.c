@@ -9,6 +9,7 @@
 #include "base/str.h"
 #include "base/buf.h"
 #include "router/claim.h"
+#include "router/skills.h"
 #include "router/tasks.h"
 #include "store/approvals.h"
 
@@ -64,6 +65,17 @@ static void add_engine(cJSON *j, const struct warden_status *st)
 		 st->image, st->image_why);
 }
 
+static int add_skills(const struct control_opts *o, cJSON *j, struct err *e)
+{
+	_cleanup_(buf_free) struct buf names = {0};
+
+	if (skills_newer(o->router, &names, e) < 0)
+		return -1;
+	if (names.len)
+		cJSON_AddStringToObject(j, "skills_newer", names.p);
+	return 0;
+}
+
 /* Whether main can be claimed, never the code: this is shown in chats and to main's agent too. */
 static int add_people(const struct control_opts *o, cJSON *j, struct err *e)
 {
@@ -106,7 +118,7 @@ cJSON *status_json(const struct control_opts *o, const struct warden_status *st)
 	cJSON_AddNumberToObject(j, "counted_back", STORE_COUNTED);
 	if (store_usage_sum(o->store, 0, now - 86400000, &u, &e) == 0)
 		add_usage(j, &u);
-	if (!e.code && add_people(o, j, &e) == 0)
+	if (!e.code && add_people(o, j, &e) == 0 && add_skills(o, j, &e) == 0)
 		return j;
 	if (e.code)
 		cJSON_AddStringToObject(j, "error", e.msg);
@@ -176,6 +188,11 @@ void status_put(struct buf *out, const cJSON *j)
 	if (json_peek_i64(j, "approvals", 0))
 		buf_putf(out, "%-9s %lld ask to be let in: the command approvals shows them\n",
 			 "people", (long long)json_peek_i64(j, "approvals", 0));
+	if (text_at(j, "skills_newer")[0])
+		buf_putf(out,
+			 "%-9s you have changed %s, and this version ships newer ones: the command "
+			 "skills reset NAME takes them\n",
+			 "skills", text_at(j, "skills_newer"));
 	if (cJSON_IsFalse(json_find(j, "main_claimed")))
 		buf_putf(out, "%-9s has no chat yet: chela claim shows the code\n", "main");
 }

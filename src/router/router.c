@@ -190,12 +190,11 @@ struct router *router_new(const struct router_opts *o, struct err *e)
 	r->warden = warden_new(r->loop, o->warden_fd, &router_warden_events, r);
 	open_gateway(r);
 	inbox_init(&r->up);
-	skills_open(r);
-	if (settings_open(r, o->cfg, e) < 0 || groups_open(r, e) < 0 || spool_open(r, e) < 0 ||
-	    inbox_open(r, e) < 0 || !(r->retention = retention_new(r, e)) || links_open(r, e) < 0 ||
-	    approve_open(r, e) < 0 || recover(r, e) < 0 || notice_recover(r, e) < 0 ||
-	    store_out_chats(r->store, kick_chat, r, e) < 0 || wake_all(r, e) < 0 ||
-	    schedule_open(r, e) < 0) {
+	if (settings_open(r, o->cfg, e) < 0 || skills_open(r, e) < 0 || groups_open(r, e) < 0 ||
+	    spool_open(r, e) < 0 || inbox_open(r, e) < 0 || !(r->retention = retention_new(r, e)) ||
+	    links_open(r, e) < 0 || approve_open(r, e) < 0 || recover(r, e) < 0 ||
+	    notice_recover(r, e) < 0 || store_out_chats(r->store, kick_chat, r, e) < 0 ||
+	    wake_all(r, e) < 0 || schedule_open(r, e) < 0) {
 		router_free(r);
 		return NULL;
 	}

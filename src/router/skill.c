@@ -245,6 +245,25 @@ static int write_file(const struct skill_tree *t, int to, const struct entry *f,
 	return 0;
 }
 
+static void hash_file(struct digest *d, const char *path, const char *text, size_t n)
+{
+	char size[32];
+
+	snprintf(size, sizeof(size), "\n%zu\n", n);
+	digest_add(d, path, strlen(path));
+	digest_add(d, size, strlen(size));
+	digest_add(d, text, n);
+}
+
+void skill_hash_text(const char *text, size_t n, char out[65])
+{
+	struct digest *d = digest_new();
+
+	hash_file(d, SKILL_FILE, text, n);
+	digest_hex(d, out);
+	digest_free(d);
+}
+
 /* All of it, in order: into the hash, and where to is a folder, there as well. */
 static int pass(const struct skill_tree *t, int to, struct skill *s, struct err *e)
 {
@@ -254,15 +273,11 @@ static int pass(const struct skill_tree *t, int to, struct skill *s, struct err 
 
 	for (size_t i = 0; rc == 0 && i < t->n; i++) {
 		const struct entry *f = &t->files[i];
-		char size[32];
 
 		rc = read_file(t, f, &text, e);
 		if (rc < 0)
 			break;
-		snprintf(size, sizeof(size), "\n%zu\n", text.len);
-		digest_add(d, f->path, strlen(f->path));
-		digest_add(d, size, strlen(size));
-		digest_add(d, text.p, text.len);
+		hash_file(d, f->path, text.p, text.len);
 		if (to >= 0)
 			rc = write_file(t, to, f, &text, e);
 		else if (streq(f->path, SKILL_FILE))

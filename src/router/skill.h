@@ -43,6 +43,8 @@ struct skill_tree *skill_look(const char *home, const char *name, uid_t agent,
 const char *skill_print(const struct skill_tree *t);
 /* Reads and hashes all of it: some ms for the largest. */
 int skill_read(const struct skill_tree *t, struct skill *out, struct err *e) must_check;
+/* The hash of a skill that is a SKILL.md of this text and nothing else. */
+void skill_hash_text(const char *text, size_t n, char out[65]);
 /* Makes a copy <name> in the folder dir, readable by all. E_TEMP when what was copied has not this hash. */
 int skill_copy(const struct skill_tree *t, int dir, const char *hash, struct err *e) must_check;
 void skill_tree_free(struct skill_tree *t); /* NULL is fine */

@@ -10,8 +10,22 @@
 #include "router/skill.h"
 #include "warden/warden.h"
 
-/* At start: writes the skills that come with Chela into <home>/skills where there is no folder of that name. */
-void skills_open(struct router *r);
+/* At start: writes the skills that come with Chela into <home>/skills where there is no folder of that name, and renews those that are still exactly what an earlier
+ * version wrote there. What the operator has changed stays. */
+int skills_open(struct router *r, struct err *e) must_check;
+/* How a skill that comes with Chela lies there. */
+enum shipped {
+	SHIPPED_NOT,	 /* it does not come with Chela */
+	SHIPPED_SAME,	 /* as this version ships it */
+	SHIPPED_CHANGED, /* changed by the operator; this version ships what it was changed from */
+	SHIPPED_NEWER,	 /* the same, and this version ships a newer text */
+};
+int skills_shipped(struct router *r, const char *name, enum shipped *out, struct err *e) must_check;
+/* The names of those that are SHIPPED_NEWER, with blanks between. */
+int skills_newer(struct router *r, struct buf *out, struct err *e) must_check;
+/* Makes it what this version ships; what was there is kept aside in the folder skills/<kept> ("" = nothing was). E_GONE names those that come with Chela. *when as for skills_enable. */
+int skills_reset(struct router *r, const char *name, char kept[96], enum refresh *when,
+		 struct err *e) must_check;
 void skills_close(struct router *r);
 
 /* The set for a sandbox_request, for a start of this group: the skills enabled, less those that may not be given now. What was given is recorded; what has changed,

@@ -7,6 +7,7 @@ never: take the answer for the effect.
 """
 import itertools
 
+import server as servers
 from household import CHATS
 
 NUMBERS = itertools.count(100)
@@ -200,6 +201,17 @@ def skilled(want):
                               f["skill"], f["to"]) == want
 
 
+def changed_skill(h, f):
+    f["skill"] = "research"
+    path = h.server.home / "skills/research/SKILL.md"
+    path.write_text(path.read_text("utf-8") + "One more line.\n", "utf-8")
+
+
+def is_as_shipped(h, f):
+    text = (h.server.home / "skills" / f["skill"] / "SKILL.md").read_bytes()
+    return text == (servers.ROOT / "skills" / f["skill"] / "SKILL.md").read_bytes()
+
+
 def dead_letter(h, f):
     f["letter"] = h.dead_letter()
 
@@ -275,6 +287,7 @@ COMMANDS = {
     "skills show": [Case("welcome", r"welcome")],
     "skills enable": [Case("{skill} {to}", r"has the skill", without_skill, skilled(1))],
     "skills disable": [Case("{skill} {to}", r"no longer has the skill", with_skill, skilled(0))],
+    "skills reset": [Case("{skill}", r"is what Chela .* ships", changed_skill, is_as_shipped)],
     "stop": [Case("", r"told to stop|Nothing is going on")],  # a turn that is stopped has a test of its own
     "logs": [Case("", r"comp=")],
     "acts": [Case("", r" chat in main: acts")],

@@ -83,6 +83,19 @@ def test_another_one_is_given_by_command(house):
     assert "skills/nope" in cli(house, "skills", "enable", "nope", "kin", status=1)
 
 
+def test_one_of_ours_that_was_changed_can_be_taken_back(house):
+    path = house.home / "skills/formatting/SKILL.md"
+    ours = path.read_text("utf-8")
+    path.write_text(ours + "And no emoji.\n", "utf-8")
+    assert "changed by you; back to ours: chela skills reset formatting" in cli(house, "skills", "list")
+    said = cli(house, "skills", "reset", "formatting")
+    assert path.read_text("utf-8") == ours
+    kept = said.split("is kept in ", 1)[1].strip().rstrip(".")
+    assert (house.home / kept / "SKILL.md").read_text("utf-8").endswith("And no emoji.\n")
+    assert "changed by you" not in cli(house, "skills", "show", "formatting")
+    assert "already" in cli(house, "skills", "reset", "formatting", status=2)
+
+
 def test_a_folder_of_ones_own(house):
     """What an operator puts there: found, used, and told of when it changes; a link in it is refused."""
     own = house.home / "skills" / "garden"
@@ -100,6 +113,7 @@ def test_a_folder_of_ones_own(house):
     house.wait_log("sandbox ended.*group=main", 30, mark)
     assert "Knows the four beds" in told_to_the_model(house, main)
     house.wait_log('comp=skills msg="changed" group=main skill=garden', 30, mark)
+    assert "no skill \"garden\" comes with Chela" in cli(house, "skills", "reset", "garden", status=1)
     (own / "passwords").symlink_to("/etc/shadow")
     mark = house.bus.mark()
     assert "is a link" in cli(house, "skills", "enable", "garden", "kin", status=2)

@@ -365,6 +365,8 @@ static void help_shows_what_one_may(void **state)
 	assert_non_null(strstr(d->said.p, "/version"));
 	assert_null(strstr(d->said.p, "/stop"));
 	assert_null(strstr(d->said.p, "/outbox"));
+	assert_int_equal(command(d, &d->main, ROLE_ADMIN, "/help"), 0);
+	assert_non_null(strstr(d->said.p, "/channels [retry]: which platforms"));
 	assert_int_equal(command(d, &d->work, ROLE_MEMBER, "/help"), 0);
 	assert_non_null(strstr(d->said.p, "/stop"));
 	assert_int_equal(command(d, &d->main, ROLE_OWNER, "/help groups"), 0);
@@ -427,61 +429,6 @@ static void a_restart_comes_after_what_was_said_is_durable(void **state)
 	assert_int_equal(command(d, &d->main, ROLE_ADMIN, "/restart"), 3);
 }
 
-static void find_channel(void *ctx, const struct channel_status *s)
-{
-	*(struct channel **)ctx = s->channel;
-}
-
-static int n_connects;
-
-static void note_connect(struct channel *c)
-{
-	assert_non_null(c);
-	n_connects++;
-}
-
-static void a_stuck_channel_is_tried_when_somebody_says_so(void **state)
-{
-	struct desk *d = *state;
-	struct channel *c = NULL;
-	struct channel_ops counting;
-	const struct channel_ops *own;
-
-	assert_int_equal(command(d, &d->main, ROLE_ADMIN, "/channels retry telegraph"), 1);
-	assert_string_equal(d->said.p,
-			    "there is no channel \"telegraph\" here; there are: console");
-	assert_int_equal(command(d, &d->main, ROLE_ADMIN, "/channels retry console"), 2);
-	assert_string_equal(d->said.p, "console is up; there is nothing to try");
-	router_each_channel(d->h->router, find_channel, (void *)&c);
-	own = c->ops;
-	counting = *own;
-	counting.connect = note_connect;
-	c->ops = &counting;
-	n_connects = 0;
-
-	channel_on_state(c, CHANNEL_STUCK, "the token is wrong", 0);
-	assert_int_equal(command(d, &d->main, ROLE_MEMBER, "/channels retry console"), 3);
-	settle(d->h);
-	assert_int_equal(n_connects, 0); /* by itself in 10 minutes */
-	assert_int_equal(command(d, &d->main, ROLE_ADMIN, "Chela channels retry Console"), 0);
-	assert_string_equal(d->said.p, "console is tried now; /channels shows how it goes.");
-	await(d->h, &n_connects, 1);
-	/* Never while it is being tried. */
-	assert_int_equal(command(d, &d->main, ROLE_ADMIN, "/channels retry console"), 1);
-	assert_string_equal(d->said.p, "console is being tried right now");
-	channel_on_state(c, CHANNEL_DOWN, "too many requests", 120000);
-	assert_int_equal(command(d, &d->main, ROLE_ADMIN, "/channels retry console"), 1);
-	assert_true(str_starts(d->said.p, "console has asked us to wait; it is tried in 1"));
-	settle(d->h);
-	assert_int_equal(n_connects, 1);
-	channel_on_state(c, CHANNEL_STUCK, "the token is wrong again", 0);
-	assert_int_equal(command(d, &d->main, ROLE_ADMIN, "/channels retry console"), 0);
-	await(d->h, &n_connects, 2);
-	channel_on_state(c, CHANNEL_UP, "", 0);
-	assert_int_equal(command(d, &d->main, ROLE_ADMIN, "/channels retry console"), 2);
-	c->ops = own;
-}
-
 static void an_answer_under_way_is_not_lost_at_the_end(void **state)
 {
 	struct desk *d = *state;
@@ -513,8 +460,6 @@ int main(void)
 		cmocka_unit_test_setup_teardown(the_record_has_no_secret_and_no_second_line,
 						desk_setup, desk_teardown),
 		cmocka_unit_test_setup_teardown(a_restart_comes_after_what_was_said_is_durable,
-						desk_setup, desk_teardown),
-		cmocka_unit_test_setup_teardown(a_stuck_channel_is_tried_when_somebody_says_so,
 						desk_setup, desk_teardown),
 		cmocka_unit_test_setup_teardown(an_answer_under_way_is_not_lost_at_the_end,
 						desk_setup, desk_teardown),

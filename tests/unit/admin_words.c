@@ -95,6 +95,61 @@ static void hints_fit_the_platform(void **state)
 	assert_string_equal(router_lead("telegram"), "/");
 }
 
+static void find_channel(void *ctx, const struct channel_status *s)
+{
+	*(struct channel **)ctx = s->channel;
+}
+
+static int n_connects;
+
+static void note_connect(struct channel *c)
+{
+	assert_non_null(c);
+	n_connects++;
+}
+
+static void a_stuck_channel_is_tried_when_somebody_says_so(void **state)
+{
+	struct desk *d = *state;
+	struct channel *c = NULL;
+	struct channel_ops counting;
+	const struct channel_ops *own;
+
+	assert_int_equal(command(d, &d->main, ROLE_ADMIN, "/channels retry telegraph"), 1);
+	assert_string_equal(d->said.p,
+			    "there is no channel \"telegraph\" here; there are: console");
+	assert_int_equal(command(d, &d->main, ROLE_ADMIN, "/channels retry console"), 2);
+	assert_string_equal(d->said.p, "console is up; there is nothing to try");
+	router_each_channel(d->h->router, find_channel, (void *)&c);
+	own = c->ops;
+	counting = *own;
+	counting.connect = note_connect;
+	c->ops = &counting;
+	n_connects = 0;
+
+	channel_on_state(c, CHANNEL_STUCK, "the token is wrong", 0);
+	assert_int_equal(command(d, &d->main, ROLE_MEMBER, "/channels retry console"), 3);
+	settle(d->h);
+	assert_int_equal(n_connects, 0); /* by itself in 10 minutes */
+	assert_int_equal(command(d, &d->main, ROLE_ADMIN, "Chela channels retry Console"), 0);
+	assert_string_equal(d->said.p, "console is tried now; /channels shows how it goes.");
+	await(d->h, &n_connects, 1);
+	/* Never while it is being tried. */
+	assert_int_equal(command(d, &d->main, ROLE_ADMIN, "/channels retry console"), 1);
+	assert_string_equal(d->said.p, "console is being tried right now");
+	channel_on_state(c, CHANNEL_DOWN, "too many requests", 120000);
+	assert_int_equal(command(d, &d->main, ROLE_ADMIN, "/channels retry console"), 1);
+	assert_true(str_starts(d->said.p, "console has asked us to wait; it is tried in 1"));
+	settle(d->h);
+	assert_int_equal(n_connects, 1);
+	channel_on_state(c, CHANNEL_STUCK, "the token is wrong again", 0);
+	assert_int_equal(command(d, &d->main, ROLE_ADMIN, "/channels retry console"), 0);
+	await(d->h, &n_connects, 2);
+	channel_on_state(c, CHANNEL_UP, "", 0);
+	assert_int_equal(command(d, &d->main, ROLE_ADMIN, "/channels retry console"), 2);
+	c->ops = own;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -102,6 +157,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(quotes_of_a_pattern, desk_setup, desk_teardown),
 		cmocka_unit_test_setup_teardown(a_paused_group_is_seen, desk_setup, desk_teardown),
 		cmocka_unit_test_setup_teardown(hints_fit_the_platform, desk_setup, desk_teardown),
+		cmocka_unit_test_setup_teardown(a_stuck_channel_is_tried_when_somebody_says_so,
+						desk_setup, desk_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
