@@ -17,19 +17,8 @@ const char *approval_state_word(enum approval_state s)
 	" coalesce(a.decided_ms, 0), coalesce(a.decided_by, ''),"                                  \
 	" (SELECT count(*) FROM held h WHERE h.approval_id = a.id) FROM approvals a "
 
-/* Tells of each row of s, which ends here: how many, or -1. */
-static int tell(struct store *st, sqlite3_stmt *take, approval_fn *fn, void *ctx, struct err *e)
-{
-	_cleanup_stmt_ sqlite3_stmt *s = take;
-	struct approval_row a;
-	const struct col *cols = COLS(&a.id, &a.kind, &a.chat_id, &a.sender_id, &a.payload, &a.hash,
-				      &a.state, &a.asked_ms, &a.decided_ms, &a.decided_by, &a.held);
-	int rc, n = 0;
-
-	for (; (rc = sql_row(st, s, cols, e)) > 0; n++)
-		fn(ctx, &a);
-	return rc < 0 ? -1 : n;
-}
+SQL_TELL(approval, &row.id, &row.kind, &row.chat_id, &row.sender_id, &row.payload, &row.hash,
+	 &row.state, &row.asked_ms, &row.decided_ms, &row.decided_by, &row.held)
 
 int store_approval_add(struct store *st, const struct approval_row *a, int64_t *id, struct err *e)
 {
@@ -44,7 +33,7 @@ int store_approval_get(struct store *st, int64_t id, approval_fn *fn, void *ctx,
 {
 	sqlite3_stmt *s = sql_read(st, APPROVAL_COLUMNS "WHERE a.id = ?1", ARGS(id), e);
 
-	return sql_found(tell(st, s, fn, ctx, e), "approval", id, e);
+	return sql_found(tell_approval(st, s, fn, ctx, e), "approval", id, e);
 }
 
 int store_approval_open(struct store *st, enum approval_kind kind, int64_t chat_id,
@@ -71,7 +60,7 @@ int store_approval_each(struct store *st, bool all, int64_t limit, approval_fn *
 	static const char every[] = APPROVAL_COLUMNS "ORDER BY a.id DESC LIMIT ?1";
 	sqlite3_stmt *s = sql_read(st, all ? every : open, ARGS(limit), e);
 
-	return tell(st, s, fn, ctx, e) < 0 ? -1 : 0;
+	return tell_approval(st, s, fn, ctx, e) < 0 ? -1 : 0;
 }
 
 int store_approval_counts(struct store *st, int64_t *open, int64_t *untold, int64_t *oldest_ms,

@@ -72,9 +72,9 @@ int store_chat_seen(struct store *st, const char *channel, const char *platform_
 		    const char *title, bool direct, struct chat_row *out, struct err *e)
 {
 	_cleanup_stmt_ sqlite3_stmt *s = sql_read(st, find, ARGS(channel, platform_id), e);
-	const char *was;
-	int rc = sql_row(st, s, COLS(CHAT_PLACES(out), &was), e);
-	bool same = rc > 0 && out->direct == direct && (!title[0] || streq(title, was));
+	int rc = sql_row(st, s, COLS(CHAT_PLACES(out)), e);
+	bool same = rc > 0 && out->direct == direct &&
+		    (!title[0] || streq(title, (const char *)sqlite3_column_text(s, 7)));
 
 	if (rc < 0)
 		return -1;

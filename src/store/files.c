@@ -12,19 +12,15 @@ int store_file_add(struct store *st, const struct file_row *f, struct err *e)
 		       ARGS(f->message_id, f->name, f->mime, f->size, f->ref, f->voice), e);
 }
 
+SQL_TELL(file, &row.id, &row.message_id, &row.size, &row.name, &row.mime, &row.ref, &row.voice,
+	 &row.state, &row.path, &row.note)
+
 int store_files(struct store *st, int64_t message_id, file_fn *fn, void *ctx, struct err *e)
 {
 	static const char sql[] = "SELECT id, message_id, size, name, mime, ref, voice, state,"
 				  " path, note FROM files WHERE message_id = ?1 ORDER BY id";
-	_cleanup_stmt_ sqlite3_stmt *s = sql_read(st, sql, ARGS(message_id), e);
-	struct file_row f;
-	const struct col *cols = COLS(&f.id, &f.message_id, &f.size, &f.name, &f.mime, &f.ref,
-				      &f.voice, &f.state, &f.path, &f.note);
-	int rc;
 
-	while ((rc = sql_row(st, s, cols, e)) > 0)
-		fn(ctx, &f);
-	return rc;
+	return tell_file(st, sql_read(st, sql, ARGS(message_id), e), fn, ctx, e) < 0 ? -1 : 0;
 }
 
 int store_file_done(struct store *st, const struct file_row *f, struct err *e)

@@ -29,6 +29,8 @@ int store_grant_has(struct store *st, int64_t group_id, const char *act, int64_t
 		       ARGS(group_id, act, target_id), COLS(yes), e);
 }
 
+SQL_TELL(grant, &row.group, &row.act, &row.target, &row.by, &row.given_ms)
+
 int store_grant_each(struct store *st, int64_t group_id, grant_fn *fn, void *ctx, struct err *e)
 {
 	static const char sql[] =
@@ -36,12 +38,6 @@ int store_grant_each(struct store *st, int64_t group_id, grant_fn *fn, void *ctx
 		" JOIN groups g ON g.id = r.group_id JOIN groups t ON t.id = r.target_id"
 		" WHERE (?1 = 0 OR r.group_id = ?1) AND g.removed_ms = 0 AND t.removed_ms = 0"
 		" ORDER BY g.name, r.act, t.name";
-	_cleanup_stmt_ sqlite3_stmt *s = sql_read(st, sql, ARGS(group_id), e);
-	struct grant_row g;
-	const struct col *cols = COLS(&g.group, &g.act, &g.target, &g.by, &g.given_ms);
-	int rc;
 
-	while ((rc = sql_row(st, s, cols, e)) > 0)
-		fn(ctx, &g);
-	return rc;
+	return tell_grant(st, sql_read(st, sql, ARGS(group_id), e), fn, ctx, e) < 0 ? -1 : 0;
 }

@@ -59,7 +59,10 @@ int64_t store_now(const struct store *st);
 #define MSG_OF_CHATS_GROUP                                                                         \
 	"m.group_id = coalesce((SELECT group_id FROM group_chats WHERE chat_id = ?1), m.group_id)"
 void store_read_msg(sqlite3_stmt *s, struct msg_row *m);
-/* Tells of each row of the statement, which ends here; NULL = -1. */
+/* Tells of each row of the statement, which ends here (NULL = -1): how many, or -1. */
+int store_tell_msgs(struct store *st, sqlite3_stmt *take, msg_fn *fn, void *ctx,
+		    struct err *e) must_check;
+/* The same; 0 or -1. */
 int store_each_msg(struct store *st, sqlite3_stmt *take, msg_fn *fn, void *ctx,
 		   struct err *e) must_check;
 
@@ -71,9 +74,4 @@ int store_index_batch(struct store *st, struct err *e) must_check;
 
 /* schema.c */
 int store_migrate(struct store *st, const char *file, struct err *e) must_check;
-
-static inline int bind_text(sqlite3_stmt *s, int i, const char *text)
-{
-	return sqlite3_bind_text(s, i, text, -1, SQLITE_STATIC);
-}
 #endif

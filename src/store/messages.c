@@ -13,8 +13,7 @@ void store_read_msg(sqlite3_stmt *s, struct msg_row *m)
 	m->text_len = (size_t)sqlite3_column_bytes(s, 10);
 }
 
-/* Tells of each row of s, which ends here: how many, or -1. */
-static int tell(struct store *st, sqlite3_stmt *take, msg_fn *fn, void *ctx, struct err *e)
+int store_tell_msgs(struct store *st, sqlite3_stmt *take, msg_fn *fn, void *ctx, struct err *e)
 {
 	_cleanup_stmt_ sqlite3_stmt *s = take;
 	struct msg_row m;
@@ -29,7 +28,7 @@ static int tell(struct store *st, sqlite3_stmt *take, msg_fn *fn, void *ctx, str
 
 int store_each_msg(struct store *st, sqlite3_stmt *take, msg_fn *fn, void *ctx, struct err *e)
 {
-	return tell(st, take, fn, ctx, e) < 0 ? -1 : 0;
+	return store_tell_msgs(st, take, fn, ctx, e) < 0 ? -1 : 0;
 }
 
 int store_message_in(struct store *st, const struct msg_new *m, int64_t *id, bool *dup,
@@ -104,7 +103,7 @@ int store_message_get(struct store *st, int64_t id, msg_fn *fn, void *ctx, struc
 	static const char sql[] = "SELECT " MSG_COLUMNS " FROM messages m WHERE m.id = ?1";
 	sqlite3_stmt *s = sql_read(st, sql, ARGS(id), e);
 
-	return sql_found(tell(st, s, fn, ctx, e), "message", id, e);
+	return sql_found(store_tell_msgs(st, s, fn, ctx, e), "message", id, e);
 }
 
 int store_message_counts(struct store *st, int64_t group_id, int64_t by_state[5], struct err *e)

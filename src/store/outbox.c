@@ -56,7 +56,9 @@ static void read_row(sqlite3_stmt *s, struct out_row *r)
 	*r = (struct out_row){0};
 	sql_columns(s, COLS(&r->id, &r->chat_id, &r->turn_id, &r->message_id, &r->tries, &r->kind,
 			    &r->state, &r->op, &r->part, &r->again, &r->key, &r->thread, &r->text,
-			    &r->body, col_maybe(&r->args), &r->due_ms, &r->group_id, &r->made_ms));
+			    &r->body, &r->args, &r->due_ms, &r->group_id, &r->made_ms));
+	if (!r->args[0])
+		r->args = NULL;
 }
 
 int store_out_next(struct store *st, int64_t chat_id, int64_t now_ms, out_fn *fn, void *ctx,

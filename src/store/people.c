@@ -26,17 +26,7 @@ int role_of_word(const char *w)
 
 /* --- people ------------------------------------------------------------------------------- */
 
-/* Tells of each row of s, which ends here: how many, or -1. */
-static int tell(struct store *st, sqlite3_stmt *take, person_fn *fn, void *ctx, struct err *e)
-{
-	_cleanup_stmt_ sqlite3_stmt *s = take;
-	struct person_row p;
-	int rc, n = 0;
-
-	for (; (rc = sql_row(st, s, COLS(&p.id, &p.name, &p.role, &p.everywhere), e)) > 0; n++)
-		fn(ctx, &p);
-	return rc < 0 ? -1 : n;
-}
+SQL_TELL(person, &row.id, &row.name, &row.role, &row.everywhere)
 
 int store_person_each(struct store *st, int64_t group_id, person_fn *fn, void *ctx, struct err *e)
 {
@@ -47,7 +37,7 @@ int store_person_each(struct store *st, int64_t group_id, person_fn *fn, void *c
 		" WHERE ?1 = 0 OR h.role IS NOT NULL OR w.role IS NOT NULL"
 		" ORDER BY p.name COLLATE NOCASE, p.id";
 
-	return tell(st, sql_read(st, sql, ARGS(group_id), e), fn, ctx, e) < 0 ? -1 : 0;
+	return tell_person(st, sql_read(st, sql, ARGS(group_id), e), fn, ctx, e) < 0 ? -1 : 0;
 }
 
 int store_person_get(struct store *st, int64_t id, person_fn *fn, void *ctx, struct err *e)
@@ -56,7 +46,8 @@ int store_person_get(struct store *st, int64_t id, person_fn *fn, void *ctx, str
 				  " LEFT JOIN roles w ON w.person_id = p.id AND w.group_id = 0"
 				  " WHERE p.id = ?1";
 
-	return sql_found(tell(st, sql_read(st, sql, ARGS(id), e), fn, ctx, e), "person", id, e);
+	return sql_found(tell_person(st, sql_read(st, sql, ARGS(id), e), fn, ctx, e), "person", id,
+			 e);
 }
 
 int store_person_named(struct store *st, const char *name, int64_t *id, int64_t *n, struct err *e)

@@ -15,18 +15,15 @@
 	" count(turn), sum(calls), sum(input), sum(output), sum(cache_read), sum(cache_write),"    \
 	" sum(cost) FROM " TURNS
 
+SQL_TELL(usage, &row.what, &row.turns, &row.calls, &row.input, &row.output, &row.cache_read,
+	 &row.cache_write, &row.cost_micro)
+
 static int each_usage(struct store *st, const char *sql, int64_t group_id, int64_t since_ms,
 		      usage_fn *fn, void *ctx, struct err *e)
 {
-	_cleanup_stmt_ sqlite3_stmt *s = sql_read(st, sql, ARGS(since_ms, group_id), e);
-	struct usage_row u;
-	const struct col *cols = COLS(&u.what, &u.turns, &u.calls, &u.input, &u.output,
-				      &u.cache_read, &u.cache_write, &u.cost_micro);
-	int rc;
+	sqlite3_stmt *s = sql_read(st, sql, ARGS(since_ms, group_id), e);
 
-	while ((rc = sql_row(st, s, cols, e)) > 0)
-		fn(ctx, &u);
-	return rc;
+	return tell_usage(st, s, fn, ctx, e) < 0 ? -1 : 0;
 }
 
 int store_usage_days(struct store *st, int64_t group_id, int64_t since_ms, usage_fn *fn, void *ctx,
@@ -46,19 +43,14 @@ int store_usage_groups(struct store *st, int64_t since_ms, usage_fn *fn, void *c
 	return each_usage(st, sql, 0, since_ms, fn, ctx, e);
 }
 
+SQL_TELL(act, &row.id, &row.at_ms, &row.who, &row.via, &row.act, &row.group, &row.allowed)
+
 int store_act_each(struct store *st, int64_t limit, act_fn *fn, void *ctx, struct err *e)
 {
 	static const char sql[] =
 		"SELECT * FROM (SELECT a.id, a.at_ms, a.who, a.via, a.act,"
 		" coalesce((SELECT name FROM groups WHERE id = a.group_id), ''), a.allowed"
 		" FROM acts a ORDER BY a.id DESC LIMIT ?1) ORDER BY 1";
-	_cleanup_stmt_ sqlite3_stmt *s = sql_read(st, sql, ARGS(limit), e);
-	struct act_row a;
-	const struct col *cols =
-		COLS(&a.id, &a.at_ms, &a.who, &a.via, &a.act, &a.group, &a.allowed);
-	int rc;
 
-	while ((rc = sql_row(st, s, cols, e)) > 0)
-		fn(ctx, &a);
-	return rc;
+	return tell_act(st, sql_read(st, sql, ARGS(limit), e), fn, ctx, e) < 0 ? -1 : 0;
 }

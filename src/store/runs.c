@@ -27,22 +27,10 @@ const char *run_state_word(enum run_state s)
 	return (size_t)s < ARRAY_LEN(words) ? words[s] : "unknown";
 }
 
-/* Tells of each row of s, which ends here: how many, or -1. */
-static int tell(struct store *st, sqlite3_stmt *take, run_fn *fn, void *ctx, struct err *e)
-{
-	_cleanup_stmt_ sqlite3_stmt *s = take;
-	struct run_row r;
-	const struct col *cols =
-		COLS(&r.id, &r.task_id, &r.slot_ms, &r.tries, &r.next_ms, &r.made_ms, &r.started_ms,
-		     &r.ended_ms, &r.message_id, &r.turn_id, &r.input, &r.output, &r.cache_read,
-		     &r.cache_write, &r.cost_micro, &r.group_id, &r.manual, &r.isolated, &r.state,
-		     &r.text, &r.error, &r.task, &r.group);
-	int rc, n = 0;
-
-	for (; (rc = sql_row(st, s, cols, e)) > 0; n++)
-		fn(ctx, &r);
-	return rc < 0 ? -1 : n;
-}
+SQL_TELL(run, &row.id, &row.task_id, &row.slot_ms, &row.tries, &row.next_ms, &row.made_ms,
+	 &row.started_ms, &row.ended_ms, &row.message_id, &row.turn_id, &row.input, &row.output,
+	 &row.cache_read, &row.cache_write, &row.cost_micro, &row.group_id, &row.manual,
+	 &row.isolated, &row.state, &row.text, &row.error, &row.task, &row.group)
 
 /* --- reading ------------------------------------------------------------------------------ */
 
@@ -53,14 +41,14 @@ int store_run_each(struct store *st, int64_t group_id, int64_t task_id, int64_t 
 				  " AND (?2 = 0 OR r.task_id = ?2) ORDER BY r.id DESC LIMIT ?3";
 	sqlite3_stmt *s = sql_read(st, sql, ARGS(group_id, task_id, limit), e);
 
-	return tell(st, s, fn, ctx, e) < 0 ? -1 : 0;
+	return tell_run(st, s, fn, ctx, e) < 0 ? -1 : 0;
 }
 
 int store_run_get(struct store *st, int64_t id, run_fn *fn, void *ctx, struct err *e)
 {
 	sqlite3_stmt *s = sql_read(st, "SELECT " COLUMNS TABLES " WHERE r.id = ?1", ARGS(id), e);
 
-	return sql_found(tell(st, s, fn, ctx, e), "run", id, e);
+	return sql_found(tell_run(st, s, fn, ctx, e), "run", id, e);
 }
 
 int store_runs_open(struct store *st, int64_t task_id, int64_t *n, int64_t *any, struct err *e)
@@ -81,7 +69,7 @@ int store_runs_each_open(struct store *st, int64_t task_id, int64_t limit, run_f
 				  " AND r.task_id = ?1 ORDER BY +r.id LIMIT ?2";
 	sqlite3_stmt *s = sql_read(st, task_id ? one : all, ARGS(task_id, limit), e);
 
-	return tell(st, s, fn, ctx, e) < 0 ? -1 : 0;
+	return tell_run(st, s, fn, ctx, e) < 0 ? -1 : 0;
 }
 
 int store_runs_each_going(struct store *st, run_fn *fn, void *ctx, struct err *e)
@@ -89,7 +77,7 @@ int store_runs_each_going(struct store *st, run_fn *fn, void *ctx, struct err *e
 	static const char sql[] =
 		"SELECT " COLUMNS TABLES " WHERE r.state IN (1, 2) ORDER BY +r.id";
 
-	return tell(st, sql_read(st, sql, NULL, e), fn, ctx, e) < 0 ? -1 : 0;
+	return tell_run(st, sql_read(st, sql, NULL, e), fn, ctx, e) < 0 ? -1 : 0;
 }
 
 int store_run_newest(struct store *st, int64_t *made_ms, struct err *e)

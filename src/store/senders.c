@@ -13,19 +13,8 @@
 	"SELECT s.id, coalesce(s.person_id, 0), s.refused, s.seen_ms, s.channel, s.platform_id,"   \
 	" s.alt, s.name FROM senders s "
 
-/* Tells of each row of s, which ends here: how many, or -1. */
-static int tell(struct store *st, sqlite3_stmt *take, sender_fn *fn, void *ctx, struct err *e)
-{
-	_cleanup_stmt_ sqlite3_stmt *s = take;
-	struct sender_row r;
-	const struct col *cols = COLS(&r.id, &r.person_id, &r.refused, &r.seen_ms, &r.channel,
-				      &r.platform_id, &r.alt, &r.name);
-	int rc, n = 0;
-
-	for (; (rc = sql_row(st, s, cols, e)) > 0; n++)
-		fn(ctx, &r);
-	return rc < 0 ? -1 : n;
-}
+SQL_TELL(sender, &row.id, &row.person_id, &row.refused, &row.seen_ms, &row.channel,
+	 &row.platform_id, &row.alt, &row.name)
 
 /* --- two ids of one person ---------------------------------------------------------------- */
 
@@ -92,20 +81,20 @@ static int recognise(struct store *st, int64_t id, struct err *e)
 
 /* --- what a platform says ----------------------------------------------------------------- */
 
-/* Whether what is known of a sender differs from what the platform says now. */
-static bool is_news(const char *now, const char *was)
+/* Whether what is known of a sender differs from what the platform says now. A text is asked for only when it matters: that may cost an allocation, and
+ * this is done for each message. */
+static bool is_news(const char *now, sqlite3_stmt *s, int col)
 {
-	return now && now[0] && !streq(now, was);
+	return now && now[0] && !streq(now, (const char *)sqlite3_column_text(s, col));
 }
 
 /* A telephone number goes to somebody else when it is given up; the account behind it (at WhatsApp: the LID) does not. */
-static bool is_another(const char *now, const char *was)
+static bool is_another(const char *now, sqlite3_stmt *s, int col)
 {
-	const char *mark = "@lid";
-	size_t n = strlen(was), k = now ? strlen(now) : 0, m = strlen(mark);
+	const char *was = (const char *)sqlite3_column_text(s, col), *mark = "@lid";
+	size_t n = strlen(was), k = strlen(now), m = strlen(mark);
 
-	return is_news(now, was) && n > m && k > m && streq(was + n - m, mark) &&
-	       streq(now + k - m, mark);
+	return n > m && k > m && streq(was + n - m, mark) && streq(now + k - m, mark);
 }
 
 /* Whoever has the number now is not the person who had it; but nobody sheds being blocked so. */
@@ -144,15 +133,14 @@ int store_sender_ensure(struct store *st, const char *channel, const char *platf
 	static const char find[] =
 		"SELECT id, name, alt FROM senders WHERE channel = ?1 AND platform_id = ?2";
 	_cleanup_stmt_ sqlite3_stmt *s = sql_read(st, find, ARGS(channel, platform_id), e);
-	const char *old_name = "", *old_alt = "";
 	bool learned, another;
-	int rc = sql_row(st, s, COLS(id, &old_name, &old_alt), e);
+	int rc = sql_row(st, s, COLS(id), e);
 
 	if (rc < 0)
 		return -1;
-	another = rc > 0 && is_another(alt, old_alt);
-	learned = rc == 0 || is_news(alt, old_alt);
-	if (!learned && !is_news(name, old_name))
+	learned = rc == 0 || is_news(alt, s, 2);
+	another = rc > 0 && learned && is_another(alt, s, 2);
+	if (!learned && !is_news(name, s, 1))
 		return 0;
 	if (put_sender(st, channel, platform_id, name, alt, id, e) < 0 ||
 	    (another && part(st, *id, e) < 0))
@@ -182,7 +170,7 @@ int store_sender_get(struct store *st, int64_t id, sender_fn *fn, void *ctx, str
 {
 	sqlite3_stmt *s = sql_read(st, SENDER_COLUMNS "WHERE s.id = ?1", ARGS(id), e);
 
-	return sql_found(tell(st, s, fn, ctx, e), "sender", id, e);
+	return sql_found(tell_sender(st, s, fn, ctx, e), "sender", id, e);
 }
 
 int store_sender_find(struct store *st, const char *channel, const char *platform_id, int64_t *id,
@@ -209,5 +197,5 @@ int store_sender_each(struct store *st, int64_t person_id, int64_t limit, sender
 	sqlite3_stmt *s = person_id ? sql_read(st, theirs, ARGS(person_id, limit), e)
 				    : sql_read(st, nobodys, ARGS(limit), e);
 
-	return tell(st, s, fn, ctx, e) < 0 ? -1 : 0;
+	return tell_sender(st, s, fn, ctx, e) < 0 ? -1 : 0;
 }

@@ -15,7 +15,7 @@ static sqlite3_stmt *bind(sqlite3_stmt *s, const struct arg *args, struct err *e
 		if (a->len == ARG_NUMBER)
 			rc |= sqlite3_bind_int64(s, n, a->number);
 		else if (a->len == ARG_STRING)
-			rc |= bind_text(s, n, a->text);
+			rc |= sqlite3_bind_text(s, n, a->text, -1, SQLITE_STATIC);
 		else
 			rc |= sqlite3_bind_text64(s, n, a->text, (sqlite3_uint64)a->len,
 						  SQLITE_STATIC, SQLITE_UTF8);
@@ -57,9 +57,6 @@ static void put(sqlite3_stmt *row, int i, const struct col *c)
 	case COL_TEXT:
 		*(const char **)c->to = text ? text : "";
 		break;
-	case COL_MAYBE:
-		*(const char **)c->to = text;
-		break;
 	case COL_OWN:
 		*(char **)c->to = text ? xstrdup(text) : NULL;
 		break;
@@ -94,7 +91,7 @@ int sql_one(struct store *st, const char *sql, const struct arg *args, const str
 	int rc = sql_row(st, s, cols, e);
 
 	for (const struct col *c = cols; c->kind != COL_END; c++) {
-		if (c->kind == COL_TEXT || c->kind == COL_MAYBE)
+		if (c->kind == COL_TEXT)
 			return err_set(e, E_BUG, "database: a text is gone before it is read");
 	}
 	return rc;

@@ -11,40 +11,34 @@
 
 /* Applies f to each of up to 28 things, with a comma behind each. */
 /* clang-format off */
-#define SQL_1(f, x) f(x),
-#define SQL_2(f, x, ...) f(x), SQL_1(f, __VA_ARGS__)
-#define SQL_3(f, x, ...) f(x), SQL_2(f, __VA_ARGS__)
-#define SQL_4(f, x, ...) f(x), SQL_3(f, __VA_ARGS__)
-#define SQL_5(f, x, ...) f(x), SQL_4(f, __VA_ARGS__)
-#define SQL_6(f, x, ...) f(x), SQL_5(f, __VA_ARGS__)
-#define SQL_7(f, x, ...) f(x), SQL_6(f, __VA_ARGS__)
-#define SQL_8(f, x, ...) f(x), SQL_7(f, __VA_ARGS__)
-#define SQL_9(f, x, ...) f(x), SQL_8(f, __VA_ARGS__)
-#define SQL_10(f, x, ...) f(x), SQL_9(f, __VA_ARGS__)
-#define SQL_11(f, x, ...) f(x), SQL_10(f, __VA_ARGS__)
-#define SQL_12(f, x, ...) f(x), SQL_11(f, __VA_ARGS__)
-#define SQL_13(f, x, ...) f(x), SQL_12(f, __VA_ARGS__)
-#define SQL_14(f, x, ...) f(x), SQL_13(f, __VA_ARGS__)
-#define SQL_15(f, x, ...) f(x), SQL_14(f, __VA_ARGS__)
-#define SQL_16(f, x, ...) f(x), SQL_15(f, __VA_ARGS__)
-#define SQL_17(f, x, ...) f(x), SQL_16(f, __VA_ARGS__)
-#define SQL_18(f, x, ...) f(x), SQL_17(f, __VA_ARGS__)
-#define SQL_19(f, x, ...) f(x), SQL_18(f, __VA_ARGS__)
-#define SQL_20(f, x, ...) f(x), SQL_19(f, __VA_ARGS__)
-#define SQL_21(f, x, ...) f(x), SQL_20(f, __VA_ARGS__)
-#define SQL_22(f, x, ...) f(x), SQL_21(f, __VA_ARGS__)
-#define SQL_23(f, x, ...) f(x), SQL_22(f, __VA_ARGS__)
-#define SQL_24(f, x, ...) f(x), SQL_23(f, __VA_ARGS__)
-#define SQL_25(f, x, ...) f(x), SQL_24(f, __VA_ARGS__)
-#define SQL_26(f, x, ...) f(x), SQL_25(f, __VA_ARGS__)
-#define SQL_27(f, x, ...) f(x), SQL_26(f, __VA_ARGS__)
-#define SQL_28(f, x, ...) f(x), SQL_27(f, __VA_ARGS__)
-#define SQL_LAST(_1, _2, _3, _4, _5, _6, _7, _8, _9, _10, _11, _12, _13, _14, _15, _16, \
-	_17, _18, _19, _20, _21, _22, _23, _24, _25, _26, _27, _28, last, ...) last
-#define SQL_EACH(f, ...) SQL_LAST(__VA_ARGS__, SQL_28, SQL_27, SQL_26, SQL_25, SQL_24, \
-	SQL_23, SQL_22, SQL_21, SQL_20, SQL_19, SQL_18, SQL_17, SQL_16, SQL_15, SQL_14, SQL_13, \
-	SQL_12, SQL_11, SQL_10, SQL_9, SQL_8, SQL_7, SQL_6, SQL_5, SQL_4, SQL_3, SQL_2, SQL_1, \
-	)(f, __VA_ARGS__)
+#define SQL_1(f, x, ...) f(x), __VA_OPT__(SQL_2(f, __VA_ARGS__))
+#define SQL_2(f, x, ...) f(x), __VA_OPT__(SQL_3(f, __VA_ARGS__))
+#define SQL_3(f, x, ...) f(x), __VA_OPT__(SQL_4(f, __VA_ARGS__))
+#define SQL_4(f, x, ...) f(x), __VA_OPT__(SQL_5(f, __VA_ARGS__))
+#define SQL_5(f, x, ...) f(x), __VA_OPT__(SQL_6(f, __VA_ARGS__))
+#define SQL_6(f, x, ...) f(x), __VA_OPT__(SQL_7(f, __VA_ARGS__))
+#define SQL_7(f, x, ...) f(x), __VA_OPT__(SQL_8(f, __VA_ARGS__))
+#define SQL_8(f, x, ...) f(x), __VA_OPT__(SQL_9(f, __VA_ARGS__))
+#define SQL_9(f, x, ...) f(x), __VA_OPT__(SQL_10(f, __VA_ARGS__))
+#define SQL_10(f, x, ...) f(x), __VA_OPT__(SQL_11(f, __VA_ARGS__))
+#define SQL_11(f, x, ...) f(x), __VA_OPT__(SQL_12(f, __VA_ARGS__))
+#define SQL_12(f, x, ...) f(x), __VA_OPT__(SQL_13(f, __VA_ARGS__))
+#define SQL_13(f, x, ...) f(x), __VA_OPT__(SQL_14(f, __VA_ARGS__))
+#define SQL_14(f, x, ...) f(x), __VA_OPT__(SQL_15(f, __VA_ARGS__))
+#define SQL_15(f, x, ...) f(x), __VA_OPT__(SQL_16(f, __VA_ARGS__))
+#define SQL_16(f, x, ...) f(x), __VA_OPT__(SQL_17(f, __VA_ARGS__))
+#define SQL_17(f, x, ...) f(x), __VA_OPT__(SQL_18(f, __VA_ARGS__))
+#define SQL_18(f, x, ...) f(x), __VA_OPT__(SQL_19(f, __VA_ARGS__))
+#define SQL_19(f, x, ...) f(x), __VA_OPT__(SQL_20(f, __VA_ARGS__))
+#define SQL_20(f, x, ...) f(x), __VA_OPT__(SQL_21(f, __VA_ARGS__))
+#define SQL_21(f, x, ...) f(x), __VA_OPT__(SQL_22(f, __VA_ARGS__))
+#define SQL_22(f, x, ...) f(x), __VA_OPT__(SQL_23(f, __VA_ARGS__))
+#define SQL_23(f, x, ...) f(x), __VA_OPT__(SQL_24(f, __VA_ARGS__))
+#define SQL_24(f, x, ...) f(x), __VA_OPT__(SQL_25(f, __VA_ARGS__))
+#define SQL_25(f, x, ...) f(x), __VA_OPT__(SQL_26(f, __VA_ARGS__))
+#define SQL_26(f, x, ...) f(x), __VA_OPT__(SQL_27(f, __VA_ARGS__))
+#define SQL_27(f, x, ...) f(x), __VA_OPT__(SQL_28(f, __VA_ARGS__))
+#define SQL_28(f, x) f(x),
 /* clang-format on */
 
 struct arg {
@@ -80,9 +74,8 @@ enum col_kind {
 	COL_INT64,
 	COL_INT, /* also an enum */
 	COL_BOOL,
-	COL_TEXT,  /* borrowed until the next row, so not for sql_one and sql_get; NULL is "" */
-	COL_MAYBE, /* the same; NULL is NULL */
-	COL_OWN,   /* the caller frees it; NULL is NULL */
+	COL_TEXT, /* borrowed until the next row, so not for sql_one and sql_get; NULL is "" */
+	COL_OWN,  /* the caller frees it; NULL is NULL */
 	COL_COPY /* an array of the caller's; NULL is "", and so is what does not fit: half an id names somebody else */
 };
 struct col {
@@ -90,15 +83,6 @@ struct col {
 	enum col_kind kind;
 	unsigned size;
 };
-struct maybe_text {
-	const char *text;
-};
-/* For COLS: a const char * that is to be NULL for NULL. */
-static inline struct maybe_text *col_maybe(const char **to)
-{
-	return (struct maybe_text *)to;
-}
-
 /* clang-format off */
 #define ARG(x)                                                                                     \
 	_Generic((x), int64_t: arg_number, int: arg_number, unsigned: arg_number,                  \
@@ -106,13 +90,28 @@ static inline struct maybe_text *col_maybe(const char **to)
 		 struct arg: arg_same)(x)
 #define COL(x)                                                                                     \
 	{(x), _Generic((x), int64_t *: COL_INT64, int *: COL_INT, unsigned *: COL_INT,             \
-		       bool *: COL_BOOL, const char **: COL_TEXT, struct maybe_text *: COL_MAYBE,  \
+		       bool *: COL_BOOL, const char **: COL_TEXT,\
 		       char **: COL_OWN, char (*)[32]: COL_COPY, char (*)[37]: COL_COPY,           \
 		       char (*)[65]: COL_COPY, char (*)[128]: COL_COPY),                           \
 	 sizeof(*(x))}
 /* clang-format on */
-#define ARGS(...) ((const struct arg[]){SQL_EACH(ARG, __VA_ARGS__){.len = ARG_END}})
-#define COLS(...) ((const struct col[]){SQL_EACH(COL, __VA_ARGS__){.kind = COL_END}})
+#define ARGS(...) ((const struct arg[]){SQL_1(ARG, __VA_ARGS__){.len = ARG_END}})
+#define COLS(...) ((const struct col[]){SQL_1(COL, __VA_ARGS__){.kind = COL_END}})
+
+/* Defines tell_<noun>: fn of each row of a statement, which ends with that; how many there were, or -1. The places are fields of `row`. */
+#define SQL_TELL(noun, ...)                                                                        \
+	static int tell_##noun(struct store *st, sqlite3_stmt *take, noun##_fn *fn, void *ctx,     \
+			       struct err *e)                                                      \
+	{                                                                                          \
+		_cleanup_stmt_ sqlite3_stmt *s = take;                                             \
+		struct noun##_row row;                                                             \
+		const struct col *cols = COLS(__VA_ARGS__);                                        \
+		int rc, n = 0;                                                                     \
+                                                                                                   \
+		for (; (rc = sql_row(st, s, cols, e)) > 0; n++)                                    \
+			fn(ctx, &row);                                                             \
+		return rc < 0 ? -1 : n;                                                            \
+	}
 
 /* A statement with its arguments (NULL = none): for reading, or for writing, which opens the transaction first. Pair with _cleanup_stmt_; NULL = error,
  * which sql_row passes on. */

@@ -142,17 +142,15 @@ sqlite3_stmt *store_read(struct store *st, const char *sql, struct err *e)
 sqlite3_stmt *store_write(struct store *st, const char *sql, struct err *e)
 {
 	static const char begin[] = "BEGIN IMMEDIATE";
-	sqlite3_stmt *s;
 
 	if (!st->in_tx) {
 		_cleanup_stmt_ sqlite3_stmt *b = store_read(st, begin, e);
 
-		if (!b || store_done(st, b, e) < 0)
+		if (store_done(st, b, e) < 0)
 			return NULL;
 		st->in_tx = true;
 	}
-	s = store_read(st, sql, e);
-	return s;
+	return store_read(st, sql, e);
 }
 
 int store_step(struct store *st, sqlite3_stmt *s, struct err *e)
@@ -187,7 +185,7 @@ int store_commit(struct store *st, struct err *e)
 	if (st->in_tx) {
 		_cleanup_stmt_ sqlite3_stmt *s = store_read(st, commit, e);
 
-		if (!s || store_done(st, s, e) < 0)
+		if (store_done(st, s, e) < 0)
 			return -1;
 		st->in_tx = false;
 		if (st->log_pages >= LOG_PAGES_MAX && store_checkpoint(st, e) < 0)

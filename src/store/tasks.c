@@ -34,22 +34,11 @@ const char *task_state_word(enum task_state s)
 	return "unknown";
 }
 
-/* Tells of each row of s, which ends here: how many, or -1. */
-static int tell(struct store *st, sqlite3_stmt *take, task_fn *fn, void *ctx, struct err *e)
-{
-	_cleanup_stmt_ sqlite3_stmt *s = take;
-	struct task_row t;
-	const struct col *cols = COLS(
-		&t.id, &t.group_id, &t.chat_id, &t.sender_id, &t.thread, &t.name, &t.prompt,
-		&t.gate, &t.spec, &t.zone, &t.why, &t.anchor_ms, &t.context, &t.catch_up, &t.queue,
-		&t.max_ms, &t.jitter_ms, &t.retries, &t.fail_max, &t.failures, &t.state, &t.next_ms,
-		&t.due_ms, &t.created_ms, &t.updated_ms, &t.group, &t.channel, &t.chat);
-	int rc, n = 0;
-
-	for (; (rc = sql_row(st, s, cols, e)) > 0; n++)
-		fn(ctx, &t);
-	return rc < 0 ? -1 : n;
-}
+SQL_TELL(task, &row.id, &row.group_id, &row.chat_id, &row.sender_id, &row.thread, &row.name,
+	 &row.prompt, &row.gate, &row.spec, &row.zone, &row.why, &row.anchor_ms, &row.context,
+	 &row.catch_up, &row.queue, &row.max_ms, &row.jitter_ms, &row.retries, &row.fail_max,
+	 &row.failures, &row.state, &row.next_ms, &row.due_ms, &row.created_ms, &row.updated_ms,
+	 &row.group, &row.channel, &row.chat)
 
 /* --- reading ------------------------------------------------------------------------------ */
 
@@ -57,7 +46,7 @@ int store_task_get(struct store *st, int64_t id, task_fn *fn, void *ctx, struct 
 {
 	sqlite3_stmt *s = sql_read(st, "SELECT " COLUMNS TABLES " WHERE t.id = ?1", ARGS(id), e);
 
-	return sql_found(tell(st, s, fn, ctx, e), "task", id, e);
+	return sql_found(tell_task(st, s, fn, ctx, e), "task", id, e);
 }
 
 int store_task_each(struct store *st, int64_t group_id, bool all, task_fn *fn, void *ctx,
@@ -66,7 +55,7 @@ int store_task_each(struct store *st, int64_t group_id, bool all, task_fn *fn, v
 	static const char sql[] = "SELECT " COLUMNS TABLES " WHERE (?1 = 0 OR t.group_id = ?1)"
 				  " AND (?2 OR t.state < 2) ORDER BY g.name, t.name, t.id";
 
-	return tell(st, sql_read(st, sql, ARGS(group_id, all), e), fn, ctx, e) < 0 ? -1 : 0;
+	return tell_task(st, sql_read(st, sql, ARGS(group_id, all), e), fn, ctx, e) < 0 ? -1 : 0;
 }
 
 int store_task_count(struct store *st, int64_t group_id, int64_t *live, struct err *e)
@@ -139,7 +128,7 @@ int store_task_after(struct store *st, int64_t id, task_fn *fn, void *ctx, struc
 {
 	static const char sql[] =
 		"SELECT " COLUMNS TABLES " WHERE t.id > ?1 AND t.state = 0 ORDER BY t.id LIMIT 1";
-	int n = tell(st, sql_read(st, sql, ARGS(id), e), fn, ctx, e);
+	int n = tell_task(st, sql_read(st, sql, ARGS(id), e), fn, ctx, e);
 
 	return n > 0 ? 0 : n < 0 ? -1 : err_set(e, E_GONE, "there is no further task");
 }
@@ -246,7 +235,7 @@ int store_due_task(struct store *st, int64_t group_id, int64_t now_ms, task_fn *
 				  " INDEXED BY tasks_due_by_group WHERE group_id = ?1"
 				  " AND state = 0 AND due_ms IS NOT NULL AND due_ms <= ?2"
 				  " ORDER BY due_ms, id LIMIT 1)";
-	int n = tell(st, sql_read(st, sql, ARGS(group_id, now_ms), e), fn, ctx, e);
+	int n = tell_task(st, sql_read(st, sql, ARGS(group_id, now_ms), e), fn, ctx, e);
 
 	return n > 0 ? 0 : n < 0 ? -1 : err_set(e, E_GONE, "no task of this group is due");
 }

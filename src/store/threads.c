@@ -16,20 +16,12 @@ int store_message_find(struct store *st, int64_t chat_id, const char *platform_i
 		" (SELECT o.message_id FROM outbox o WHERE o.id > (SELECT max(id) FROM outbox) - 4000"
 		"  AND o.chat_id = ?1 AND o.platform_id = ?2 ORDER BY o.id DESC LIMIT 1)";
 	static const char *const sql[] = {whole, part};
-	struct msg_row m;
-	int rc = 0;
+	int n = 0;
 
-	for (int i = 0; i < 2 && rc == 0; i++) {
-		_cleanup_stmt_ sqlite3_stmt *s =
-			sql_read(st, sql[i], ARGS(chat_id, platform_id), e);
-
-		rc = store_step(st, s, e);
-		if (rc > 0) {
-			store_read_msg(s, &m);
-			fn(ctx, &m);
-		}
-	}
-	return rc > 0 ? 0 : rc < 0 ? -1 : err_set(e, E_GONE, "there is no such message");
+	for (size_t i = 0; i < ARRAY_LEN(sql) && n == 0; i++)
+		n = store_tell_msgs(st, sql_read(st, sql[i], ARGS(chat_id, platform_id), e), fn,
+				    ctx, e);
+	return n > 0 ? 0 : n < 0 ? -1 : err_set(e, E_GONE, "there is no such message");
 }
 
 int store_message_move(struct store *st, int64_t id, enum msg_state from, enum msg_state to,
