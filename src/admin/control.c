@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The control socket's server side; see control.h for the protocol. It must never answer another user than our own or root. */
-#include "admin/command.h"
+#include "admin/answer.h"
 #include "admin/control.h"
 #include <string.h>
 #include "base/lines.h"
@@ -25,6 +25,7 @@ struct client {
 	struct say *says;    /* their answers are to come: the struct must live until then */
 	int busy;	     /* up-calls on the stack that still use the struct */
 	struct reply *reply; /* a command that is being answered */
+	struct answer answer;
 };
 
 /* One say, until it is stored. */
@@ -86,20 +87,20 @@ static void client_drop(struct client *cl)
 	cl->console = NULL;
 	router_forget_ask(cl->c->o.router, cl);
 	command_cancel(&cl->reply);
+	answer_drop(&cl->answer);
 	if (cl->d)
 		duplex_reset(cl->d);
 	cl->d = NULL;
 }
 
-/* Sends one event; takes j. One write, so that the client wakes up once. */
-static void put_json(struct client *cl, cJSON *j)
+/* Sends one event; takes its text. One write, so that the client wakes up once. */
+static void put_text(struct client *cl, char *event)
 {
 	/* Callers hold the client by client_enter: it may be dropped in here. */
-	_cleanup_free_ char *text = json_print(j);
+	_cleanup_free_ char *text = event;
 	size_t n = strlen(text);
 	struct err e = ERR_INIT;
 
-	cJSON_Delete(j);
 	if (cl->dead)
 		return;
 	text[n] = '\n'; /* for the NUL */
@@ -107,6 +108,15 @@ static void put_json(struct client *cl, cJSON *j)
 		log_warn("control", "client too slow", "err=\"%s\"", e.msg);
 		client_drop(cl);
 	}
+}
+
+/* Takes j. */
+static void put_json(struct client *cl, cJSON *j)
+{
+	char *text = json_print(j);
+
+	cJSON_Delete(j);
+	put_text(cl, text);
 }
 
 static void put_event(void *ctx, cJSON *j)
@@ -331,29 +341,23 @@ static int do_say(struct client *cl, const cJSON *req, struct err *e)
 	return 0;
 }
 
-static void reply_put_line(void *ctx, const char *text)
-{
-	cJSON *j = event("line");
-
-	cJSON_AddStringToObject(j, "text", text);
-	put_event(ctx, j);
-}
-
-static void reply_put_end(void *ctx, int status)
-{
-	cJSON *j = event("end");
-
-	cJSON_AddNumberToObject(j, "status", status == 2 ? 2 : status != 0);
-	put_event(ctx, j);
-}
-
-static const struct reply_to reply_to = {"chela ", "chela: ", reply_put_line, reply_put_end};
-
 static void on_warden_status(void *ctx, const struct warden_status *st)
 {
 	struct client *cl = ctx;
 
 	put_event(cl, status_json(&cl->c->o, st));
+}
+
+static void put_answer(void *ctx, const cJSON *events)
+{
+	const cJSON *j;
+
+	client_enter(ctx);
+	cJSON_ArrayForEach(j, events)
+	{
+		put_text(ctx, json_print(j));
+	}
+	client_leave(ctx);
 }
 
 static int handle(struct client *cl, const cJSON *req, struct err *e)
@@ -368,7 +372,7 @@ static int handle(struct client *cl, const cJSON *req, struct err *e)
 	if (streq(op, "say"))
 		return do_say(cl, req, e);
 	if (streq(op, "command"))
-		return command_run(&cl->c->o, req, &cl->reply, &reply_to, cl, e);
+		return command_run(&cl->c->o, req, &cl->reply, &answer_to, &cl->answer, e);
 	if (streq(op, "status")) {
 		router_ask_warden(cl->c->o.router, on_warden_status, cl);
 		return 0;
@@ -458,6 +462,7 @@ static void on_accept(void *ctx, int fd, uid_t peer_uid)
 	}
 	cl = xcalloc(1, sizeof(*cl));
 	cl->c = c;
+	cl->answer = (struct answer){.store = c->o.store, .put = put_answer, .ctx = cl};
 	cl->lines.max = REQUEST_MAX;
 	cl->d = conn_new(c->o.loop, "control client", fd);
 	cl->d->ev = &client_events;

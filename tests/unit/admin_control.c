@@ -334,10 +334,53 @@ static void a_say_that_crosses_the_end_of_the_warden_is_nobodys_trouble(void **s
 	/* desk_teardown ends as front.c does: control, router, store. Nobody that has gone may be called. */
 }
 
+/* First to hear of each commit: what was said before it is there to be read. */
+struct early {
+	struct desk *d;
+	int looked;
+};
+static void look_early(void *ctx)
+{
+	struct early *x = ctx;
+	struct store *st = x->d->h->st;
+	struct group_row g;
+	struct err e = ERR_INIT;
+	char byte;
+
+	store_after_commit(st, look_early, x);
+	if (x->looked || store_group_get(st, "club", &g, &e) < 0)
+		return;
+	x->looked++;
+	assert_int_equal(recv(x->d->callers[0].fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT), -1);
+}
+
+/* Whoever was told "done", and the server was killed: it is done. */
+static void a_command_is_answered_when_it_is_durable(void **state)
+{
+	struct desk *d = *state;
+	struct caller *c = call(d);
+	struct early x = {.d = d};
+
+	ask(c, "{\"op\":\"command\",\"argv\":[\"version\"]}");
+	await_at_least(d->h, &d->n_events, 2);
+	store_after_commit(d->h->st, look_early, &x);
+	ask(c, "{\"op\":\"command\",\"argv\":[\"groups\",\"add\",\"club\"]}");
+	await_at_least(d->h, &d->n_events, 4);
+	assert_non_null(strstr(c->seen.p, "There is now a group club"));
+	assert_non_null(strstr(c->seen.p, "\"end\""));
+	assert_true(x.looked > 0);
+	/* Who goes away before the commit is no trouble. */
+	ask(c, "{\"op\":\"command\",\"argv\":[\"groups\",\"add\",\"crew\"]}");
+	shutdown(c->fd, SHUT_RDWR);
+	await_at_least(d->h, &d->n_gone, 1);
+	store_forget(d->h->st, &x);
+}
+
 int main(void)
 {
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, desk_setup, desk_teardown)
 	const struct CMUnitTest tests[] = {
+		TEST(a_command_is_answered_when_it_is_durable),
 		TEST(wrong_requests_are_answered_in_words),
 		TEST(a_say_is_stored_answered_and_settled_and_known_again),
 		TEST(an_oversized_line_is_skipped),
