@@ -49,6 +49,9 @@ static const struct key {
 	[RETAINED_USAGE] = {"retention.usage", 400},
 	[RETAINED_ACTS] = {"retention.record", 400},
 	[RETAINED_MESSAGES] = {"retention.messages", 365},
+	[RETAINED_TURNS] = {"retention.usage", 400},
+	[RETAINED_APPROVALS] = {"retention.record", 400},
+	[RETAINED_CHATS] = {"retention.messages", 365},
 };
 
 static int read_age(struct yaml_node *r, const char *path, int64_t days, int64_t *ms, struct err *e)

@@ -34,16 +34,40 @@ static const struct statements statements[RETAINED_COUNT] = {
 	[RETAINED_MESSAGES] = {END_OF("messages", "stored_ms"),
 			       DROP_OF("messages", "stored_ms",
 				       " AND state NOT IN (1, 2, 5)"
-				       " AND id < (SELECT max(n.id) FROM messages n"
+				       " AND (NOT EXISTS (SELECT 1 FROM group_chats l"
+				       "  WHERE l.chat_id = messages.chat_id)"
+				       " OR id < (SELECT max(n.id) FROM messages n"
 				       "  WHERE n.chat_id = messages.chat_id)"
 				       " AND id IS NOT (SELECT n.id FROM messages n"
 				       "  WHERE n.chat_id = messages.chat_id AND n.dir = 0"
 				       "  AND substr(n.platform_id, 1, 6) <> '" MSG_EVENT "'"
-				       "  ORDER BY n.id DESC LIMIT 1)"
+				       "  ORDER BY n.id DESC LIMIT 1))"
 				       " AND NOT EXISTS (SELECT 1 FROM outbox o"
 				       "  WHERE o.message_id = messages.id)"
 				       " AND NOT EXISTS (SELECT 1 FROM task_runs r"
 				       "  WHERE r.message_id = messages.id AND r.state < 3)")},
+	/* The newest stays, also of approvals: its number is given to no other. */
+	[RETAINED_TURNS] =
+		{END_OF("turns", "started_ms"),
+		 DROP_OF("turns", "started_ms",
+			 " AND ended_ms IS NOT NULL AND id < (SELECT max(id) FROM turns)"
+			 " AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.turn_id = turns.id)"
+			 " AND NOT EXISTS (SELECT 1 FROM usage u WHERE u.turn_id = turns.id)"
+			 " AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.turn_id = turns.id)")},
+	[RETAINED_APPROVALS] =
+		{END_OF("approvals", "asked_ms"),
+		 DROP_OF("approvals", "asked_ms",
+			 " AND state <> 0 AND (kind <> 0 OR state <> 2) AND id < (SELECT max(id) FROM approvals)"
+			 " AND NOT EXISTS (SELECT 1 FROM held h WHERE h.approval_id = approvals.id)")},
+	[RETAINED_CHATS] =
+		{END_OF("chats", "created_ms"),
+		 DROP_OF("chats", "max(created_ms, seen_ms)",
+			 " AND NOT EXISTS (SELECT 1 FROM group_chats l WHERE l.chat_id = chats.id)"
+			 " AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.chat_id = chats.id)"
+			 " AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.chat_id = chats.id)"
+			 " AND NOT EXISTS (SELECT 1 FROM approvals a WHERE a.chat_id = chats.id)"
+			 " AND NOT EXISTS (SELECT 1 FROM tasks t WHERE t.chat_id = chats.id)"
+			 " AND NOT EXISTS (SELECT 1 FROM drafts d WHERE d.chat_id = chats.id)")},
 };
 
 /* Where this bite ends; 0: there is nothing after after_id. *young: what follows is too young as well. */

@@ -14,7 +14,10 @@ enum retained {
 	RETAINED_RUNS, /* of tasks: those that are over, but for the newest of each task */
 	RETAINED_USAGE,
 	RETAINED_ACTS,
-	RETAINED_MESSAGES, /* with their files' rows and their place in the search */
+	RETAINED_MESSAGES,  /* with their files' rows and their place in the search */
+	RETAINED_TURNS,	    /* that nothing kept names */
+	RETAINED_APPROVALS, /* decided ones; that a chat is not to be asked for again stays */
+	RETAINED_CHATS,	    /* that belong to no group and have nothing left */
 	RETAINED_COUNT
 };
 struct retain_bite {

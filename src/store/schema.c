@@ -246,7 +246,9 @@ static const char *const steps[] = {
 	" WHERE c.channel <> 'console' AND NOT EXISTS (SELECT 1 FROM messages m"
 	"  WHERE m.chat_id = c.id AND m.dir = 0 AND m.sender_id IS NOT NULL)"
 	" AND NOT EXISTS (SELECT 1 FROM senders s WHERE s.channel = c.channel"
-	"  AND c.platform_id IN (s.platform_id, s.alt) AND s.person_id IS NOT NULL));",
+	"  AND c.platform_id IN (s.platform_id, s.alt) AND s.person_id IS NOT NULL));"
+	/* A turn goes when no message names it any more */
+	"CREATE INDEX messages_by_turn ON messages(turn_id) WHERE turn_id IS NOT NULL;",
 };
 
 #define SCHEMA_VERSION ((int)ARRAY_LEN(steps))

@@ -197,6 +197,62 @@ static void young_rows_end_it(void **state)
 	assert_int_equal(b.removed, 0);
 }
 
+static void turns_go_when_nothing_names_them(void **state)
+{
+	struct rig *r = *state;
+
+	commit(r);
+	run(r,
+	    "INSERT INTO turns(id, group_id, started_ms, ended_ms) VALUES (1, 1, 1, 2), (2, 1, 1, 2),"
+	    " (3, 1, 1, 2), (4, 1, 1, NULL), (5, 1, 1, 2), (6, 1, 1, 2), (7, 1, 1, 2);"
+	    "INSERT INTO messages(id, chat_id, group_id, dir, state, text, sent_ms, stored_ms, turn_id)"
+	    " VALUES (1, 1, 1, 0, 3, 'x', 1, 1, 2), (2, 1, 1, 1, 0, 'y', 1, 1, NULL);"
+	    "INSERT INTO usage(at_ms, turn_id, group_id, model, input, output, cache_read, cache_write,"
+	    " status) VALUES (1, 3, 1, 'm', 1, 2, 3, 4, 200);"
+	    "INSERT INTO outbox(chat_id, message_id, turn_id, kind) VALUES (1, 2, 5, 0)");
+	r->clk.fixed_ms = 500 * DAY;
+	assert_int_equal(eat(r, RETAINED_TURNS, 400 * DAY, 2, NULL), 2);
+	assert_int_equal(peek(r, "SELECT sum(id) FROM turns"), 2 + 3 + 4 + 5 + 7);
+}
+
+static void decided_approvals_go_and_a_refused_chat_stays_refused(void **state)
+{
+	struct rig *r = *state;
+
+	commit(r);
+	run(r,
+	    "INSERT INTO senders(id, channel, platform_id) VALUES (1, 'telegram', '5');"
+	    "INSERT INTO approvals(id, kind, chat_id, sender_id, payload, hash, state, asked_ms) VALUES"
+	    " (1, 0, 1, 1, '', '', 1, 1), (2, 0, 1, 1, '', '', 2, 1), (3, 1, 1, 1, '', '', 2, 1),"
+	    " (4, 1, 1, 1, '', '', 0, 1), (5, 1, 1, 1, '', '', 3, 1), (6, 1, 1, 1, '', '', 1, 1),"
+	    " (7, 1, 1, 1, '', '', 4, 1);"
+	    "INSERT INTO held(approval_id, platform_id, inbound, held_ms) VALUES (6, 'a', '{}', 1)");
+	assert_int_equal(eat(r, RETAINED_APPROVALS, 400 * DAY, 3, NULL), 3);
+	assert_int_equal(peek(r, "SELECT sum(id) FROM approvals"), 2 + 4 + 6 + 7);
+}
+
+/* A chat that was unlinked keeps not even its newest message, and then goes itself. */
+static void chats_of_no_group_go(void **state)
+{
+	struct rig *r = *state;
+
+	commit(r);
+	run(r,
+	    "INSERT INTO chats(id, channel, platform_id, created_ms, seen_ms) VALUES"
+	    " (10, 'telegram', '10', 1, 0), (11, 'telegram', '11', 1, 0), (12, 'telegram', '12', 1, 0),"
+	    " (13, 'telegram', '13', 1, 43200000000);"
+	    "INSERT INTO group_chats(chat_id, group_id) VALUES (11, 1);"
+	    "INSERT INTO drafts(chat_id, thread, platform_id) VALUES (12, '', 'd');"
+	    "INSERT INTO messages(chat_id, group_id, dir, state, platform_id, text, sent_ms, stored_ms)"
+	    " VALUES (10, 1, 0, 3, 'a', 'x', 1, 1), (10, 1, 1, 0, NULL, 'y', 1, 1),"
+	    " (11, 1, 0, 3, 'a', 'x', 1, 1)");
+	r->clk.fixed_ms = 500 * DAY;
+	assert_int_equal(eat(r, RETAINED_CHATS, 400 * DAY, 2, NULL), 0);
+	assert_int_equal(eat(r, RETAINED_MESSAGES, 400 * DAY, 2, NULL), 2);
+	assert_int_equal(eat(r, RETAINED_CHATS, 400 * DAY, 2, NULL), 1);
+	assert_int_equal(peek(r, "SELECT sum(id) FROM chats WHERE id >= 10"), 11 + 12 + 13);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -205,6 +261,9 @@ int main(void)
 		TEST(the_newest_of_a_chat_stays),
 		TEST(the_outbox_lets_go_first),
 		TEST(runs_usage_and_the_record),
+		TEST(turns_go_when_nothing_names_them),
+		TEST(decided_approvals_go_and_a_refused_chat_stays_refused),
+		TEST(chats_of_no_group_go),
 		TEST(young_rows_end_it),
 	};
 
