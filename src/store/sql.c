@@ -71,8 +71,12 @@ static void put(sqlite3_stmt *row, int i, const struct col *c)
 
 void sql_columns(sqlite3_stmt *s, const struct col *cols)
 {
-	for (int i = 0; cols[i].kind != COL_END; i++)
-		put(s, i, &cols[i]);
+	int n = 0;
+
+	for (; cols[n].kind != COL_END; n++)
+		put(s, n, &cols[n]);
+	if (s && n > sqlite3_column_count(s))
+		die("a statement has fewer columns than places");
 }
 
 int sql_row(struct store *st, sqlite3_stmt *s, const struct col *cols, struct err *e)
