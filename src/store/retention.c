@@ -107,6 +107,16 @@ static int tell_gone(struct store *st, const struct retain_bite *b, int64_t last
 	return rc;
 }
 
+/* The sums of days that are old as a whole go with their calls. */
+static int drop_days(struct store *st, const struct retain_bite *b, struct err *e)
+{
+	static const char sql[] =
+		"DELETE FROM usage_days WHERE (day, group_id) IN (SELECT day, group_id"
+		" FROM usage_days WHERE day < ?1 / 86400000 ORDER BY day LIMIT ?2)";
+
+	return b->what == RETAINED_USAGE ? sql_run(st, sql, ARGS(b->before_ms, b->limit), e) : 0;
+}
+
 int store_retain(struct store *st, struct retain_bite *b, struct err *e)
 {
 	_cleanup_stmt_ sqlite3_stmt *s = NULL;
@@ -114,7 +124,8 @@ int store_retain(struct store *st, struct retain_bite *b, struct err *e)
 	int64_t last;
 
 	b->more = false;
-	if (find_end(st, b, &last, &young, e) < 0 || (last && tell_gone(st, b, last, e) < 0))
+	if (find_end(st, b, &last, &young, e) < 0 || (last && tell_gone(st, b, last, e) < 0) ||
+	    drop_days(st, b, e) < 0)
 		return -1;
 	if (!last)
 		return 0;

@@ -217,9 +217,3 @@ int store_runs_drop(struct store *st, int64_t task_id, const char *why, struct e
 		       " WHERE task_id = ?1 AND state < 3 AND state = 0",
 		       ARGS(task_id, store_now(st), why), e);
 }
-
-int store_turn_cost(struct store *st, int64_t turn_id, int64_t micro, struct err *e)
-{
-	return sql_run(st, "UPDATE turns SET cost_micro = cost_micro + ?2 WHERE id = ?1",
-		       ARGS(turn_id, micro), e);
-}

@@ -248,7 +248,18 @@ static const char *const steps[] = {
 	" AND NOT EXISTS (SELECT 1 FROM senders s WHERE s.channel = c.channel"
 	"  AND c.platform_id IN (s.platform_id, s.alt) AND s.person_id IS NOT NULL));"
 	/* A turn goes when no message names it any more */
-	"CREATE INDEX messages_by_turn ON messages(turn_id) WHERE turn_id IS NOT NULL;",
+	"CREATE INDEX messages_by_turn ON messages(turn_id) WHERE turn_id IS NOT NULL;"
+	/* Sums of usage, kept up with each call: a year is some hundred rows. day: since 1970, UTC, of a turn's first call */
+	"CREATE TABLE usage_days ("
+	" day INTEGER NOT NULL, group_id INTEGER NOT NULL REFERENCES groups(id),"
+	" turns INTEGER NOT NULL, calls INTEGER NOT NULL, input INTEGER NOT NULL,"
+	" output INTEGER NOT NULL, cache_read INTEGER NOT NULL, cache_write INTEGER NOT NULL,"
+	" cost_micro INTEGER NOT NULL, PRIMARY KEY (day, group_id)) STRICT, WITHOUT ROWID;"
+	"INSERT INTO usage_days SELECT first / 86400000, grp, count(turn), sum(n), sum(i), sum(o),"
+	" sum(r), sum(w), sum(coalesce((SELECT cost_micro FROM turns WHERE id = turn), 0))"
+	" FROM (SELECT turn_id AS turn, group_id AS grp, min(at_ms) AS first, count(*) AS n,"
+	"  sum(input) AS i, sum(output) AS o, sum(cache_read) AS r, sum(cache_write) AS w"
+	"  FROM usage GROUP BY coalesce(turn_id, -id)) GROUP BY 1, 2;",
 };
 
 #define SCHEMA_VERSION ((int)ARRAY_LEN(steps))

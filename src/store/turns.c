@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Turns and leases: which messages are in whose hands. It exists so that "answered" is a fact in
- * the database and never a guess from an exit code. Also what each turn used.
+ * the database and never a guess from an exit code.
  */
 #include "store/impl.h"
 
@@ -117,31 +117,4 @@ int store_recover(struct store *st, int64_t max_tries, msg_fn *failed, void *ctx
 				     max_tries, failed, ctx, e) < 0)
 			return -1;
 	}
-}
-
-int store_usage_add(struct store *st, const struct usage_new *u, struct err *e)
-{
-	return sql_run(st,
-		       "INSERT INTO usage(at_ms, turn_id, group_id, model, input, output,"
-		       " cache_read, cache_write, status)"
-		       " VALUES (?1, nullif(?2, 0), ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-		       ARGS(store_now(st), u->turn_id, u->group_id, u->model, u->input, u->output,
-			    u->cache_read, u->cache_write, u->status),
-		       e);
-}
-
-int store_usage_sum(struct store *st, int64_t group_id, int64_t since_ms, struct usage_sum *out,
-		    struct err *e)
-{
-	/* By group, for the index: not the whole history for the sum of a day. */
-	static const char sql[] =
-		"SELECT count(*), coalesce(sum(input), 0), coalesce(sum(output), 0),"
-		" coalesce(sum(cache_read), 0), coalesce(sum(cache_write), 0),"
-		" count(DISTINCT turn_id) FROM groups g CROSS JOIN usage u"
-		" WHERE (?1 = 0 OR g.id = ?1) AND u.group_id = g.id AND u.at_ms >= ?2";
-
-	return sql_get(st, sql, ARGS(group_id, since_ms),
-		       COLS(&out->calls, &out->input, &out->output, &out->cache_read,
-			    &out->cache_write, &out->turns),
-		       e);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Sums over usage by day and by group, and the record of what was asked for. */
 #include "store_rig.h"
+#include "store/impl.h"
 #include "store/people.h"
 #include "store/record.h"
 #include "store/tasks.h"
@@ -77,6 +78,60 @@ static void usage_by_day_and_group(void **state)
 	assert_int_equal(out.len, 0);
 }
 
+/* Steps of SQLite's machine since the last look, of all statements. */
+static int64_t steps(struct rig *r)
+{
+	int64_t n = 0;
+
+	for (sqlite3_stmt *s = NULL; (s = sqlite3_next_stmt(r->st->db, s));)
+		n += sqlite3_stmt_status(s, SQLITE_STMTSTATUS_VM_STEP, 1);
+	return n;
+}
+
+/* Whoever asks for a month waits for its days, not for its calls: the loop has 10 ms. */
+static void a_month_is_read_by_its_days(void **state)
+{
+	struct rig *r = *state;
+	struct err e = ERR_INIT;
+	_cleanup_(buf_free) struct buf out = {0};
+
+	for (int day = 0; day < 30; day++) {
+		r->clk.fixed_ms = (100 + day) * (int64_t)DAY;
+		for (int i = 0; i < 10; i++)
+			turn(r, r->g.id, 10);
+	}
+	commit(r);
+	steps(r);
+	assert_ok(store_usage_days(r->st, 0, 100 * (int64_t)DAY, put_usage, &out, &e), &e);
+	assert_in_range(steps(r), 30, 30 * 60);
+	assert_non_null(strstr(out.p, "1970-04-11 10/100 1000 300 10000 100 $0\n"));
+	buf_reset(&out);
+	assert_ok(store_usage_days(r->st, r->g.id, 100 * (int64_t)DAY, put_usage, &out, &e), &e);
+	assert_in_range(steps(r), 30, 30 * 60);
+	buf_reset(&out);
+	assert_ok(store_usage_groups(r->st, 100 * (int64_t)DAY, put_usage, &out, &e), &e);
+	assert_in_range(steps(r), 30, 30 * 60);
+	assert_string_equal(out.p, "main 300/3000 30000 9000 300000 3000 $0\n");
+}
+
+/* What the agent tells of a turn's cost counts whether its first call is on record by then or not. */
+static void a_cost_that_comes_first_is_counted(void **state)
+{
+	struct rig *r = *state;
+	struct err e = ERR_INIT;
+	_cleanup_(buf_free) struct buf out = {0};
+	struct usage_new u = {.group_id = r->g.id, .model = "m", .input = 7, .status = 200};
+
+	r->clk.fixed_ms = 10 * (int64_t)DAY;
+	assert_ok(store_turn_open(r->st, r->g.id, "", &u.turn_id, &e), &e);
+	assert_ok(store_turn_cost(r->st, u.turn_id, 40, &e), &e);
+	for (int i = 0; i < 2; i++)
+		assert_ok(store_usage_add(r->st, &u, &e), &e);
+	assert_ok(store_turn_cost(r->st, u.turn_id, 2, &e), &e);
+	assert_ok(store_usage_days(r->st, 0, 0, put_usage, &out, &e), &e);
+	assert_string_equal(out.p, "1970-01-11 1/2 14 0 0 0 $42\n");
+}
+
 static void put_act(void *ctx, const struct act_row *a)
 {
 	buf_putf(ctx, "%lld %s %s %s \"%s\" %d\n", (long long)a->at_ms, a->who, a->via, a->group,
@@ -108,6 +163,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(usage_by_day_and_group, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_month_is_read_by_its_days, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_cost_that_comes_first_is_counted, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(the_newest_of_the_record_in_order, setup, teardown),
 	};
 

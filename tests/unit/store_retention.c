@@ -167,6 +167,7 @@ static void runs_usage_and_the_record(void **state)
 	run(r,
 	    "INSERT INTO usage(at_ms, group_id, model, input, output, cache_read, cache_write, status)"
 	    " VALUES (1, 1, 'm', 1, 1, 1, 1, 200), (900, 1, 'm', 1, 1, 1, 1, 200);"
+	    "INSERT INTO usage_days VALUES (0, 1, 2, 2, 2, 2, 2, 2, 0), (1, 1, 2, 2, 2, 2, 2, 2, 0);"
 	    "INSERT INTO acts(at_ms, who, group_id, via, act, allowed) VALUES (1, 'a', 1, 'cli', 'x', 1),"
 	    " (900, 'a', 1, 'cli', 'y', 1)");
 	/* An open run holds on to its message. */
@@ -176,6 +177,9 @@ static void runs_usage_and_the_record(void **state)
 	assert_int_equal(eat(r, RETAINED_RUNS, 500, 2, NULL), 3);
 	assert_int_equal(peek(r, "SELECT sum(id) FROM task_runs"), 3 + 4 + 6);
 	assert_int_equal(eat(r, RETAINED_USAGE, 500, 100, NULL), 1);
+	assert_int_equal(peek(r, "SELECT sum(day) * 10 + count(*) FROM usage_days"), 12);
+	assert_int_equal(eat(r, RETAINED_USAGE, 86400000, 100, NULL), 1);
+	assert_int_equal(peek(r, "SELECT sum(day) * 10 + count(*) FROM usage_days"), 11);
 	assert_int_equal(eat(r, RETAINED_ACTS, 500, 100, NULL), 1);
 	run(r, "UPDATE task_runs SET state = 3 WHERE id = 4");
 	assert_int_equal(eat(r, RETAINED_MESSAGES, 2000 * DAY, 100, NULL), 1);
