@@ -6,7 +6,7 @@
  * is looked for, so that no half-written message stays behind while the server lives.
  */
 #include <string.h>
-#include <sys/random.h>
+
 #include "base/log.h"
 #include "base/str.h"
 #include "channels/slack/slack.h"
@@ -72,12 +72,8 @@ static bool make_room(struct slack *s)
 static struct slack_draft *draft_new(struct slack *s, const char *chat, const char *thread)
 {
 	struct slack_draft *d = xcalloc(1, sizeof(*d));
-	uint8_t rnd[16];
 
-	if (getrandom(rnd, sizeof(rnd), 0) != (ssize_t)sizeof(rnd))
-		die("no random bytes");
-	for (size_t i = 0; i < sizeof(rnd); i++)
-		snprintf(d->key + 2 * i, 3, "%02x", rnd[i]);
+	str_random_hex(d->key, 16);
 	d->s = s;
 	str_copy(d->chat, sizeof(d->chat), chat);
 	str_copy(d->thread, sizeof(d->thread), thread);

@@ -109,26 +109,19 @@ static bool is_named(struct slack *s, const struct slack_event *ev)
 	return !k.missing;
 }
 
-/* A bot calls itself what it likes. */
-static void copy_name(char dst[NAME_CAP], const char *name, const char *id)
-{
-	if (!str_copy(dst, NAME_CAP, name ? name : id))
-		dst[str_utf8_floor(dst, strlen(dst))] = '\0';
-}
-
 static void deliver(struct slack *s, struct slack_event *ev, struct slack_ack *a)
 {
 	struct naming k = {.s = s};
 	struct buf text = {0}, quote = {0};
 	char emoji[128], who[NAME_CAP], where[NAME_CAP];
+	const char *name;
 
 	/* Copies: the table may drop a name for the next one that is looked up. */
-	copy_name(who,
-		  *ev->user_name ? ev->user_name
-		  : is_user(ev)	 ? name_of(&k, 'U', ev->user)
-				 : NULL,
-		  ev->user);
-	copy_name(where, ev->direct ? who : name_of(&k, 'C', ev->chat), ev->chat);
+	name = *ev->user_name ? ev->user_name : is_user(ev) ? name_of(&k, 'U', ev->user) : NULL;
+	str_one_line(who, sizeof(who),
+		     name ? name : ev->user); /* a bot calls itself what it likes */
+	name = ev->direct ? who : name_of(&k, 'C', ev->chat);
+	str_one_line(where, sizeof(where), name ? name : ev->chat);
 
 	if (ev->forwarded)
 		buf_puts(&text, "[forwarded]\n");

@@ -79,15 +79,8 @@ static struct name *name_new(struct slack *s, char kind, const char *id)
 static void set_text(struct name *n, const char *text, int64_t keep_ms)
 {
 	char line[81];
-	size_t len;
 
-	str_copy(line, sizeof(line), text);
-	len = str_utf8_floor(line, strlen(line));
-	line[len] = '\0';
-	for (char *c = line; *c; c++) {
-		if ((unsigned char)*c < 0x20 || *c == 0x7f)
-			*c = ' ';
-	}
+	str_one_line(line, sizeof(line), text);
 	n->expires = loop_now(n->s->loop) + keep_ms;
 	if (n->text && streq(n->text, line))
 		return;

@@ -134,8 +134,7 @@ void slack_progress(struct channel *c, const char *chat, const char *thread,
 	t->over = kind == PROGRESS_END;
 	if (!t->over && streq(t->words, words))
 		return;
-	str_copy(t->words, sizeof(t->words), words);
-	t->words[str_utf8_floor(t->words, strlen(t->words))] = '\0';
+	str_one_line(t->words, sizeof(t->words), words);
 	t->stale = true;
 	show(t);
 }

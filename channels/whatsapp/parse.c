@@ -107,11 +107,7 @@ int wa_parse_state(const cJSON *j, struct wa_state *s, struct err *e)
 			s->session = (enum wa_session)i;
 	if (s->retry_ms < 0 || s->retry_ms > 86400000)
 		s->retry_ms = 0;
-	str_copy(s->text, sizeof(s->text), text);
-	s->text[str_utf8_floor(s->text, strlen(s->text))] = '\0';
-	for (char *p = s->text; *p; p++)
-		if ((unsigned char)*p < 0x20 || *p == 0x7f)
-			*p = ' ';
+	str_one_line(s->text, sizeof(s->text), text);
 	if (json_peek_str(j, "me.jid"))
 		str_copy(s->me, sizeof(s->me), json_peek_str(j, "me.jid"));
 	if (json_peek_str(j, "me.lid"))

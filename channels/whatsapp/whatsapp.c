@@ -6,7 +6,7 @@
 #include "channels/whatsapp/whatsapp.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/random.h>
+
 #include "base/str.h"
 #include "base/yaml.h"
 #include "policy/config.h"
@@ -91,19 +91,12 @@ static int configure(struct yaml_node *section, const char *home, void **priv, s
 static int make_token(const char *file, struct err *e)
 {
 	_cleanup_close_ int fd = open(file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	uint8_t raw[32];
-	char hex[2 * sizeof(raw) + 2];
+	char hex[65];
 
-	if (fd < 0 && errno == EEXIST)
-		return 0;
-	if (fd < 0 || getrandom(raw, sizeof(raw), 0) != (ssize_t)sizeof(raw))
-		return err_sys(e, errno, "cannot make %.150s", file);
-	for (size_t i = 0; i < sizeof(raw); i++)
-		snprintf(hex + 2 * i, 3, "%02x", raw[i]);
-	hex[2 * sizeof(raw)] = '\n';
-	if (write(fd, hex, sizeof(hex) - 1) != (ssize_t)sizeof(hex) - 1)
-		return err_sys(e, errno, "cannot write %.150s", file);
-	return 0;
+	if (fd < 0)
+		return errno == EEXIST ? 0 : err_sys(e, errno, "cannot make %.150s", file);
+	str_random_hex(hex, 32);
+	return dprintf(fd, "%s\n", hex) == 65 ? 0 : err_sys(e, errno, "cannot write %.150s", file);
 }
 
 static bool token_ok(const char *s)

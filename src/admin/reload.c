@@ -3,11 +3,11 @@
 #include "admin/reload.h"
 #include <string.h>
 #include "admin/cli.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "base/yaml.h"
 
-#define KEYS_MAX  2000
 #define DEPTH_MAX 8
 #define NAMED_MAX 12 /* keys in one line */
 
@@ -27,41 +27,12 @@ static const char *const live_keys[] = {
 	"serve.drain",
 };
 
-struct pair {
-	char *key, *value;
-};
-struct pairs {
-	struct pair *v;
-	size_t n, cap;
-};
-
 struct reload {
 	struct config *live;
-	struct pairs now; /* what is in force */
+	cJSON *now; /* what is in force: keys to values, in the order of the file */
 };
 
-static void pairs_free(struct pairs *p)
-{
-	for (size_t i = 0; i < p->n; i++) {
-		free(p->v[i].key);
-		free(p->v[i].value);
-	}
-	free(p->v);
-	*p = (struct pairs){0};
-}
-
-static void add(struct pairs *p, const char *key, const char *value)
-{
-	if (p->n == KEYS_MAX)
-		return;
-	if (p->n == p->cap) {
-		p->cap = p->cap ? p->cap * 2 : 64;
-		p->v = xrealloc(p->v, p->cap * sizeof(*p->v));
-	}
-	p->v[p->n++] = (struct pair){xstrdup(key), xstrdup(value)};
-}
-
-static void flatten(struct yaml_node *n, const char *key, int depth, struct pairs *out)
+static void flatten(struct yaml_node *n, const char *key, int depth, cJSON *out)
 {
 	struct err none = ERR_INIT;
 	const char *text;
@@ -69,7 +40,8 @@ static void flatten(struct yaml_node *n, const char *key, int depth, struct pair
 	if (depth == DEPTH_MAX)
 		return;
 	if (!yaml_len(n)) {
-		add(out, key, yaml_str(n, "", "", &text, &none) == 0 ? text : "");
+		cJSON_AddStringToObject(out, key,
+					yaml_str(n, "", "", &text, &none) == 0 ? text : "");
 		return;
 	}
 	for (size_t i = 0; i < yaml_len(n); i++) {
@@ -81,24 +53,17 @@ static void flatten(struct yaml_node *n, const char *key, int depth, struct pair
 	}
 }
 
-static int read_pairs(const struct config *cfg, struct pairs *out, struct err *e)
+static cJSON *read_pairs(const struct config *cfg, struct err *e)
 {
+	cJSON *out;
 	_cleanup_yaml_ struct yaml *y =
 		cfg->file[0] ? yaml_load(cfg->file, e) : yaml_parse("{}", 2, "defaults", e);
 
 	if (!y)
-		return -1;
+		return NULL;
+	out = cJSON_CreateObject();
 	flatten(yaml_root(y), "", 0, out);
-	return 0;
-}
-
-static const char *value_of(const struct pairs *p, const char *key)
-{
-	for (size_t i = 0; i < p->n; i++) {
-		if (streq(p->v[i].key, key))
-			return p->v[i].value;
-	}
-	return NULL;
+	return out;
 }
 
 static bool is_live(const char *key)
@@ -127,27 +92,28 @@ static void name(struct names *to, const char *key)
 }
 
 /* Keys of a whose value b has not. both: also those that b has, with another value. */
-static void compare(const struct pairs *a, const struct pairs *b, bool both, struct names *live,
+static void compare(const cJSON *a, const cJSON *b, bool both, struct names *live,
 		    struct names *later)
 {
-	for (size_t i = 0; i < a->n; i++) {
-		const char *other = value_of(b, a->v[i].key);
+	const cJSON *one;
 
-		if (!other || (both && !streq(other, a->v[i].value)))
-			name(is_live(a->v[i].key) ? live : later, a->v[i].key);
+	cJSON_ArrayForEach(one, a)
+	{
+		const cJSON *other = cJSON_GetObjectItemCaseSensitive(b, one->string);
+
+		if (!other || (both && !streq(other->valuestring, one->valuestring)))
+			name(is_live(one->string) ? live : later, one->string);
 	}
 }
 
-static int load(const struct reload *l, struct config *out, struct pairs *pairs, struct err *e)
+static cJSON *load(const struct reload *l, struct config *out, struct err *e)
 {
 	const struct cli c = {
 		.home = l->live->home,
 		.config = l->live->file[0] ? l->live->file : NULL,
 	};
 
-	if (cli_config(&c, false, out, e) < 0)
-		return -1;
-	return read_pairs(out, pairs, e);
+	return cli_config(&c, false, out, e) < 0 ? NULL : read_pairs(out, e);
 }
 
 /* The keys of live_keys that this struct holds; the rest is kept by their owners (router_reload). */
@@ -172,7 +138,8 @@ struct reload *reload_new(struct config *live, struct err *e)
 	struct reload *l = xcalloc(1, sizeof(*l));
 
 	l->live = live;
-	if (read_pairs(live, &l->now, e) == 0)
+	l->now = read_pairs(live, e);
+	if (l->now)
 		return l;
 	reload_free(l);
 	return NULL;
@@ -181,46 +148,49 @@ struct reload *reload_new(struct config *live, struct err *e)
 void reload_free(struct reload *l)
 {
 	if (l)
-		pairs_free(&l->now);
+		cJSON_Delete(l->now);
 	free(l);
 }
 
 int reload_check(const struct reload *l, struct err *e)
 {
-	_cleanup_(pairs_free) struct pairs pairs = {0};
 	struct config fresh;
+	_cleanup_json_ cJSON *pairs = load(l, &fresh, e);
 
-	return load(l, &fresh, &pairs, e);
+	return pairs ? 0 : -1;
 }
 
-/* Keys that still wait for a restart stay as they were in `now`, so that the next reload names them again. */
-static void keep_later(struct pairs *now, struct pairs *fresh)
+/* Keys that still wait for a restart stay as they were, so that the next reload names them again. */
+static void keep_later(struct reload *l, const cJSON *fresh)
 {
-	struct pairs out = {0};
+	cJSON *out = cJSON_CreateObject();
+	const cJSON *one;
 
-	for (size_t i = 0; i < fresh->n; i++) {
-		if (is_live(fresh->v[i].key))
-			add(&out, fresh->v[i].key, fresh->v[i].value);
+	cJSON_ArrayForEach(one, fresh)
+	{
+		if (is_live(one->string))
+			cJSON_AddStringToObject(out, one->string, one->valuestring);
 	}
-	for (size_t i = 0; i < now->n; i++) {
-		if (!is_live(now->v[i].key))
-			add(&out, now->v[i].key, now->v[i].value);
+	cJSON_ArrayForEach(one, l->now)
+	{
+		if (!is_live(one->string))
+			cJSON_AddStringToObject(out, one->string, one->valuestring);
 	}
-	pairs_free(now);
-	*now = out;
+	cJSON_Delete(l->now);
+	l->now = out;
 }
 
 int reload_do(struct reload *l, struct router *r, struct buf *said, struct err *e)
 {
-	_cleanup_(pairs_free) struct pairs pairs = {0};
 	struct names live = {0}, later = {0};
 	struct config fresh, before = *l->live;
+	_cleanup_json_ cJSON *pairs = load(l, &fresh, e);
 	int rc = -1;
 
-	if (load(l, &fresh, &pairs, e) < 0)
+	if (!pairs)
 		return -1;
-	compare(&pairs, &l->now, true, &live, &later);
-	compare(&l->now, &pairs, false, &live, &later);
+	compare(pairs, l->now, true, &live, &later);
+	compare(l->now, pairs, false, &live, &later);
 	take(l->live, &fresh);
 	if (router_reload(r, e) < 0) {
 		take(l->live, &before);
@@ -230,7 +200,7 @@ int reload_do(struct reload *l, struct router *r, struct buf *said, struct err *
 		 live.n ? live.text.p : "nothing new");
 	if (later.n)
 		buf_putf(said, " These need a restart (chela restart): %s.", later.text.p);
-	keep_later(&l->now, &pairs);
+	keep_later(l, pairs);
 	rc = 0;
 out:
 	buf_free(&live.text);

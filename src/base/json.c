@@ -169,23 +169,21 @@ cJSON *json_parse(const char *p, size_t n, size_t max, struct err *e)
 
 static const char *type_name(const cJSON *j)
 {
-	switch (j->type & 0xff) {
-	case cJSON_True:
-	case cJSON_False:
-		return "a boolean";
-	case cJSON_NULL:
-		return "null";
-	case cJSON_Number:
-		return "a number";
-	case cJSON_String:
-		return "a string";
-	case cJSON_Array:
-		return "an array";
-	case cJSON_Object:
-		return "an object";
-	default:
-		return "nothing";
+	static const struct {
+		int types;
+		const char *name;
+	} names[] = {{cJSON_True | cJSON_False, "a boolean"},
+		     {cJSON_NULL, "null"},
+		     {cJSON_Number, "a number"},
+		     {cJSON_String, "a string"},
+		     {cJSON_Array, "an array"},
+		     {cJSON_Object, "an object"}};
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		if (j->type & names[i].types)
+			return names[i].name;
 	}
+	return "nothing";
 }
 
 /* The child that one step of a path names, or NULL. */

@@ -6,6 +6,7 @@
  */
 #include "base/pattern.h"
 #define PCRE2_CODE_UNIT_WIDTH 8
+#include <glib.h>
 #include <pcre2.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -49,16 +50,6 @@ static int on_item(pcre2_callout_block *block maybe_unused, void *ctx)
 	return PCRE2_ERROR_CALLOUT; /* the whole search ends */
 }
 
-/* Characters before this byte. */
-static size_t characters(const char *p, size_t n)
-{
-	size_t count = 0;
-
-	for (size_t i = 0; i < n && p[i]; i++)
-		count += ((unsigned char)p[i] & 0xc0) != 0x80;
-	return count;
-}
-
 static struct pattern *compile(const char *re, pcre2_compile_context *cc, struct err *e)
 {
 	_cleanup_pattern_ struct pattern *p = xcalloc(1, sizeof(*p));
@@ -75,7 +66,7 @@ static struct pattern *compile(const char *re, pcre2_compile_context *cc, struct
 		if (pcre2_get_error_message(rc, why, sizeof(why)) < 0)
 			snprintf((char *)why, sizeof(why), "error %d", rc);
 		err_set(e, E_INVAL, "the pattern is wrong at character %zu: %s",
-			characters(re, at) + 1, (char *)why);
+			(size_t)g_utf8_strlen(re, (gssize)at) + 1, (char *)why);
 		return NULL;
 	}
 	if (pcre2_pattern_info(p->code, PCRE2_INFO_SIZE, &size) != 0 || size > CODE_MAX) {

@@ -40,22 +40,11 @@ static int one_spelling(const char *spec, char out[SLOTS_WORDS_MAX + 1], struct 
 
 static int64_t unit_s(char c)
 {
-	switch (c) {
-	case 's':
-	case 'S':
-		return 1;
-	case 'm':
-	case 'M':
-		return 60;
-	case 'h':
-	case 'H':
-		return 3600;
-	case 'd':
-	case 'D':
-		return DAY_S;
-	default:
-		return 0;
-	}
+	static const char units[] = "smhd";
+	static const int64_t seconds[] = {1, 60, 3600, DAY_S};
+	const char *at = c ? strchr(units, c | 0x20) : NULL;
+
+	return at ? seconds[at - units] : 0;
 }
 
 static int parse_every(struct slots *s, const char *text, struct err *e)

@@ -182,30 +182,30 @@ bool str_is_uuid(const char *s)
 	return i == 36 && !s[i];
 }
 
+void str_random_hex(char *out, size_t bytes)
+{
+	unsigned char r[64];
+	ssize_t n;
+
+	if (bytes > sizeof(r))
+		die("more random bytes than there is room for");
+	do
+		n = getrandom(r, bytes, 0);
+	while (n < 0 && errno == EINTR);
+	if (n != (ssize_t)bytes) /* so few come at once or not at all */
+		die("no random bytes from the kernel");
+	for (size_t i = 0; i < bytes; i++)
+		snprintf(out + 2 * i, 3, "%02x", r[i]);
+}
+
 void str_uuid4(char out[37])
 {
-	static const char hex[] = "0123456789abcdef";
-	unsigned char r[16];
-	size_t got = 0;
-	char *o = out;
+	char hex[33];
 
-	while (got < sizeof(r)) {
-		ssize_t n = getrandom(r + got, sizeof(r) - got, 0);
-
-		if (n < 0 && errno != EINTR)
-			die("no random bytes from the kernel");
-		if (n > 0)
-			got += (size_t)n;
-	}
-	r[6] = (unsigned char)((r[6] & 0x0f) | 0x40);
-	r[8] = (unsigned char)((r[8] & 0x3f) | 0x80);
-	for (size_t i = 0; i < sizeof(r); i++) {
-		if (i == 4 || i == 6 || i == 8 || i == 10)
-			*o++ = '-';
-		*o++ = hex[r[i] >> 4];
-		*o++ = hex[r[i] & 15];
-	}
-	*o = '\0';
+	str_random_hex(hex, 16);
+	hex[12] = '4';
+	hex[16] = "89ab"[(hex[16] + (hex[16] > '9')) & 3]; /* of the digit's value */
+	snprintf(out, 37, "%.8s-%.4s-%.4s-%.4s-%s", hex, hex + 8, hex + 12, hex + 16, hex + 20);
 }
 
 size_t str_distance(const char *a, const char *b)

@@ -42,6 +42,8 @@ size_t str_utf8_floor(const char *p, size_t n);
 bool str_is_name(const char *s);
 /* A canonical lower-case UUID (RFC 9562), 36 characters. */
 bool str_is_uuid(const char *s);
+/* 2 * bytes hex digits of random (getrandom), NUL-ended; at most 64 bytes. */
+void str_random_hex(char *out, size_t bytes);
 /* Fills out[37] with a random version-4 UUID (getrandom). */
 void str_uuid4(char out[37]);
 /* Optimal string alignment distance (insert, delete, replace, swap), for hints; both <= 64 bytes,

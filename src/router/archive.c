@@ -9,7 +9,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
+
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/str.h"
@@ -59,12 +59,10 @@ static bool is_ours(const char *leaf)
 static void minute(const struct archive *a, char out[20])
 {
 	int64_t now = clock_wall(a->r->o.clk) / 1000;
-	time_t t = (time_t)(now + (a->tz ? zone_offset(a->tz, now, NULL) : 0));
-	struct tm tm;
+	char full[25];
 
-	gmtime_r(&t, &tm);
-	if (!strftime(out, 20, "%Y-%m-%d-%H%M", &tm))
-		str_copy(out, 20, "0000-00-00-0000");
+	clock_format((now + (a->tz ? zone_offset(a->tz, now, NULL) : 0)) * 1000, full);
+	snprintf(out, 20, "%.10s-%.2s%.2s", full, full + 11, full + 14);
 }
 
 static int open_file(struct archive *a, struct err *e)

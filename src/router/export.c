@@ -9,7 +9,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
+
 #include "base/fd.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -314,21 +314,18 @@ static void on_step(void *ctx)
 static struct export *export_new(struct router *r, const struct group_row *g)
 {
 	struct export *x = xcalloc(1, sizeof(*x));
-	time_t now = (time_t)(clock_wall(r->o.clk) / 1000);
-	char unique[37], date[24] = "";
-	struct tm tm;
+	char unique[37], now[25];
 
 	x->r = r;
 	x->g = *g;
 	x->fd = -1;
 	str_uuid4(unique);
-	gmtime_r(&now, &tm);
-	if (!strftime(date, sizeof(date), "%Y-%m-%d-%H%M%SZ", &tm))
-		str_copy(date, sizeof(date), unique);
+	clock_format(clock_wall(r->o.clk), now);
 	x->folder = xasprintf("%s/exports", r->o.cfg->home);
 	x->work = xasprintf("%s/.work-%s", x->folder, unique);
 	x->part = xasprintf("%s/.part-%s", x->folder, unique);
-	x->path = xasprintf("%s/%s-%s.tar.gz", x->folder, g->name, date);
+	x->path = xasprintf("%s/%s-%.10s-%.2s%.2s%.2sZ.tar.gz", x->folder, g->name, now, now + 11,
+			    now + 14, now + 17);
 	x->step = timer_new(r->loop, "export", on_step, x);
 	x->limit = timer_new(r->loop, "export limit", on_limit, x);
 	r->exporting = x;

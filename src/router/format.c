@@ -15,62 +15,31 @@
 #define DEFS_MAX  4096	     /* bytes of link definitions that each slice is given */
 #define PIECE	  (1u << 20) /* bytes of Markdown in one document: bounds memory */
 
+#define NO_MARKS	     .open = {"", "", "", ""}, .close = {"", "", "", ""}
+#define SIGNS		     .open = {"*", "_", "~", "`"}, .close = {"*", "_", "~", "`"}
+#define FENCES		     .pre = "```\n", .pre_close = "\n```"
+#define QUOTED_BY(line, gap) .quote_line = line, .quote_gap = gap, .quote = "", .quote_close = ""
+#define BULLETS		     .bullet = {"•", "◦", "▪"}
+
+/* clang-format off */
 static const struct fmt_rules rules[] = {
-	[FORMAT_MARKDOWN] = {.open = {"", "", "", ""},
-			     .close = {"", "", "", ""},
-			     .quote_line = "",
-			     .quote_gap = "",
-			     .quote = "",
-			     .quote_close = ""},
-	[FORMAT_PLAIN] = {.open = {"", "", "", ""},
-			  .close = {"", "", "", ""},
-			  .pre = "",
-			  .pre_close = "",
-			  .quote_line = "> ",
-			  .quote_gap = ">",
-			  .quote = "",
-			  .quote_close = "",
-			  .bullet = {"•", "◦", "▪"},
-			  .table = 72},
-	[FORMAT_SLACK] = {.open = {"*", "_", "~", "`"},
-			  .close = {"*", "_", "~", "`"},
-			  .escape = true,
-			  .bounded = true,
-			  .link = {"<", "|", ">"},
-			  .pre = "```\n",
-			  .pre_close = "\n```",
-			  .quote_line = "> ",
-			  .quote_gap = ">",
-			  .quote = "",
-			  .quote_close = "",
-			  .bullet = {"•", "◦", "▪"},
-			  .table = 72},
+	[FORMAT_MARKDOWN] = {NO_MARKS, QUOTED_BY("", "")},
+	[FORMAT_PLAIN] = {NO_MARKS, QUOTED_BY("> ", ">"), BULLETS, .pre = "", .pre_close = "", .table = 72},
+	[FORMAT_SLACK] = {SIGNS, FENCES, QUOTED_BY("> ", ">"), BULLETS, .table = 72,
+			  .escape = true, .bounded = true, .link = {"<", "|", ">"}},
 	[FORMAT_TELEGRAM] = {.open = {"<b>", "<i>", "<s>", "<code>"},
 			     .close = {"</b>", "</i>", "</s>", "</code>"},
-			     .escape = true,
-			     .visible = true,
+			     .escape = true, .visible = true,
 			     .link = {"<a href=\"", "\">", "</a>"},
-			     .pre = "<pre>",
-			     .pre_close = "</pre>",
+			     .pre = "<pre>", .pre_close = "</pre>",
 			     .pre_lang = {"<pre><code class=\"language-", "\">", "</code></pre>"},
-			     .quote_line = "",
-			     .quote_gap = "",
-			     .quote = "<blockquote>",
-			     .quote_close = "</blockquote>",
-			     .bullet = {"•", "◦", "▪"},
-			     .table = 48},
-	[FORMAT_WHATSAPP] = {.open = {"*", "_", "~", "`"},
-			     .close = {"*", "_", "~", "`"},
-			     .bounded = true,
-			     .pre = "```\n",
-			     .pre_close = "\n```",
-			     .quote_line = "> ",
-			     .quote_gap = "",
-			     .quote = "",
-			     .quote_close = "",
-			     .bullet = {"-", "-", "-"},
-			     .table = 40},
+			     .quote_line = "", .quote_gap = "",
+			     .quote = "<blockquote>", .quote_close = "</blockquote>",
+			     BULLETS, .table = 48},
+	[FORMAT_WHATSAPP] = {SIGNS, FENCES, QUOTED_BY("> ", ""), .bullet = {"-", "-", "-"}, .table = 40,
+			     .bounded = true},
 };
+/* clang-format on */
 
 size_t format_units(enum text_unit u, const char *s, size_t n)
 {

@@ -4,6 +4,7 @@
  * written), and the width of characters. Bounded by the caller, which bounds the text.
  */
 #include "router/format_doc.h"
+#include <glib.h>
 #include "base/str.h"
 
 #define MAX_FENCE 24 /* bytes of a fence's first line, which is repeated in each part */
@@ -179,17 +180,14 @@ static const struct {
 
 unsigned fmt_width(const char *p, size_t left, size_t *n)
 {
-	const unsigned char *u = (const unsigned char *)p;
-	uint32_t c;
+	gunichar c;
 
 	*n = str_utf8_seq(p, left);
 	if (*n < 2) {
 		*n = 1;
 		return 1;
 	}
-	c = *n == 2 ? u[0] & 0x1fu : *n == 3 ? u[0] & 0xfu : u[0] & 7u;
-	for (size_t i = 1; i < *n; i++)
-		c = c << 6 | (u[i] & 0x3fu);
+	c = g_utf8_get_char(p);
 	for (size_t i = 0; i < ARRAY_LEN(widths); i++)
 		if (c >= widths[i].from && c <= widths[i].to)
 			return widths[i].width;

@@ -258,18 +258,11 @@ static void literals_settle(struct marks *m, uint8_t bit, char sign)
 
 static const char *look_alike(char c)
 {
-	switch (c) {
-	case '*':
-		return "∗";
-	case '_':
-		return "ˍ";
-	case '~':
-		return "∼";
-	case '>':
-		return "›";
-	default:
-		return "ˋ";
-	}
+	static const char signs[] = "*_~>";
+	static const char *const like[] = {"∗", "ˍ", "∼", "›"};
+	const char *at = strchr(signs, c);
+
+	return at && c ? like[at - signs] : "ˋ";
 }
 
 /* Turns the bytes into runs again. */

@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <glib.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -16,19 +17,8 @@
 
 #define SPOOL_MAX ((int64_t)2 << 30) /* bytes of all files together */
 
-struct names {
-	char **v;
-	size_t n, cap;
-};
-
-static int by_name(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
 static void note_row(void *ctx, const struct out_row *o)
 {
-	struct names *names = ctx;
 	struct err e = ERR_INIT;
 	_cleanup_json_ cJSON *args = NULL;
 	const char *path, *slash;
@@ -37,17 +27,12 @@ static void note_row(void *ctx, const struct out_row *o)
 		args = json_parse(o->args, strlen(o->args), OUT_ARGS_MAX, &e);
 	path = args ? json_peek_str(args, "file.path") : NULL;
 	slash = path ? strrchr(path, '/') : NULL;
-	if (!slash)
-		return;
-	if (names->n == names->cap) {
-		names->cap = names->cap ? names->cap * 2 : 64;
-		names->v = xrealloc(names->v, names->cap * sizeof(*names->v));
-	}
-	names->v[names->n++] = xstrdup(slash + 1);
+	if (slash)
+		g_hash_table_add(ctx, xstrdup(slash + 1));
 }
 
 /* Removes what nobody names; counts the rest. */
-static int sweep(struct router *r, const struct names *names, struct err *e)
+static int sweep(struct router *r, GHashTable *names, struct err *e)
 {
 	DIR *dir = opendir(r->spool);
 	struct dirent *d;
@@ -60,7 +45,7 @@ static int sweep(struct router *r, const struct names *names, struct err *e)
 
 		if (!str_is_uuid(name))
 			continue;
-		if (!names->n || !bsearch(&name, names->v, names->n, sizeof(*names->v), by_name)) {
+		if (!g_hash_table_contains(names, name)) {
 			log_info("spool", "removed what no message names", "file=%s", name);
 			unlinkat(dirfd(dir), name, 0);
 		} else if (fstatat(dirfd(dir), name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
@@ -74,7 +59,7 @@ static int sweep(struct router *r, const struct names *names, struct err *e)
 int spool_open(struct router *r, struct err *e)
 {
 	_cleanup_free_ char *home = realpath(r->o.cfg->home, NULL);
-	struct names names = {0};
+	GHashTable *names;
 	int rc;
 
 	if (!home)
@@ -82,14 +67,11 @@ int spool_open(struct router *r, struct err *e)
 	r->spool = xasprintf("%s/spool", home);
 	if (mkdir(r->spool, 0700) < 0 && errno != EEXIST)
 		return err_sys(e, errno, "cannot make the folder %s", r->spool);
-	rc = store_out_list(r->store, true, INT64_MAX, note_row, &names, e);
-	if (names.n)
-		qsort(names.v, names.n, sizeof(*names.v), by_name);
+	names = g_hash_table_new_full(g_str_hash, g_str_equal, free, NULL);
+	rc = store_out_list(r->store, true, INT64_MAX, note_row, names, e);
 	if (rc == 0)
-		rc = sweep(r, &names, e);
-	for (size_t i = 0; i < names.n; i++)
-		free(names.v[i]);
-	free(names.v);
+		rc = sweep(r, names, e);
+	g_hash_table_destroy(names);
 	return rc;
 }
 
