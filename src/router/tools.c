@@ -266,7 +266,7 @@ struct mcp_opts tools_open(struct router *r)
 void tools_close(struct router *r)
 {
 	command_tools_forget(r);
-	if (r->o.commands)
+	if (streq(r->tools->all[r->tools->n - 1].mcp.name, COMMAND_TOOL))
 		command_tool_free(&r->tools->all[r->tools->n - 1]);
 	free(r->tools->all);
 	free(r->tools->mcp);
