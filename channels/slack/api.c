@@ -6,6 +6,7 @@
  * (https://docs.slack.dev/apis/web-api/using-the-slack-web-api, .../rate-limits)
  */
 #include <glib.h>
+#include <stdarg.h>
 #include <string.h>
 #include "base/log.h"
 #include "base/str.h"
@@ -43,7 +44,7 @@ static const struct {
 };
 
 struct slack_call {
-	struct slack_call *prev, *next;
+	LIST_ENTRY(slack_call) link;
 	struct slack *s;
 	enum slack_method m;
 	slack_reply_fn *fn;
@@ -65,6 +66,17 @@ void slack_arg(struct buf *form, const char *name, const char *value)
 	_cleanup_free_ char *escaped = g_uri_escape_string(value, NULL, FALSE);
 
 	buf_putf(form, "%s%s=%s", form->len ? "&" : "", name, escaped);
+}
+
+void slack_args(struct buf *form, ...)
+{
+	const char *name;
+	va_list ap;
+
+	va_start(ap, form);
+	while ((name = va_arg(ap, const char *)))
+		slack_arg(form, name, va_arg(ap, const char *));
+	va_end(ap);
 }
 
 char *slack_bearer(const struct secret *t)
@@ -154,9 +166,7 @@ void slack_error_text(struct err *e, enum slack_method m, const char *word, cons
 
 static void call_free(struct slack_call *k)
 {
-	*(k->prev ? &k->prev->next : &k->s->calls) = k->next;
-	if (k->next)
-		k->next->prev = k->prev;
+	LIST_REMOVE(k, link);
 	timer_free(k->late);
 	buf_free(&k->form);
 	buf_free(&k->body);
@@ -313,10 +323,8 @@ struct slack_call *slack_call(struct slack *s, enum slack_method m, struct buf *
 	struct slack_call *k = xcalloc(1, sizeof(*k));
 	int64_t now = loop_now(s->loop);
 
-	*k = (struct slack_call){.next = s->calls, .s = s, .m = m, .fn = fn, .ctx = ctx};
-	if (s->calls)
-		s->calls->prev = k;
-	s->calls = k;
+	*k = (struct slack_call){.s = s, .m = m, .fn = fn, .ctx = ctx};
+	LIST_INSERT_HEAD(&s->calls, k, link);
 	k->form = *form;
 	*form = (struct buf){0};
 	buf_init(&k->body, ANSWER_MAX);
@@ -346,6 +354,9 @@ void slack_call_cancel(struct slack_call **call)
 
 void slack_api_close(struct slack *s)
 {
-	for (struct slack_call *k = s->calls; k; k = s->calls)
+	while (!LIST_EMPTY(&s->calls)) {
+		struct slack_call *k = LIST_FIRST(&s->calls);
+
 		slack_call_cancel(&k);
+	}
 }

@@ -161,13 +161,11 @@ static void ask(struct slack_fill *f)
 	struct buf form = {0};
 	char oldest[SLACK_TS];
 
-	slack_arg(&form, "channel", chat_now(f)->chat);
-	slack_arg(&form, "limit", PAGE);
+	slack_args(&form, "channel", chat_now(f)->chat, "limit", PAGE, NULL);
 	if (*f->root) {
 		snprintf(oldest, sizeof(oldest), "%lld.000000",
 			 (long long)(chat_now(f)->since_ms / 1000));
-		slack_arg(&form, "ts", f->root);
-		slack_arg(&form, "oldest", oldest);
+		slack_args(&form, "ts", f->root, "oldest", oldest, NULL);
 	}
 	if (f->cursor)
 		slack_arg(&form, "cursor", f->cursor);

@@ -18,7 +18,7 @@
 #define EDIT_MS	   2000 /* all edits of drafts: Slack takes 50 a minute, and final texts need some */
 
 struct slack_draft {
-	struct slack_draft *prev, *next;
+	LIST_ENTRY(slack_draft) link;
 	struct slack *s;
 	char chat[SLACK_ID], thread[SLACK_TS], ts[SLACK_TS];
 	char key[33]; /* in the metadata of one that is a message of its own */
@@ -34,9 +34,7 @@ struct slack_draft {
 
 static void draft_free(struct slack_draft *d)
 {
-	*(d->prev ? &d->prev->next : &d->s->drafts) = d->next;
-	if (d->next)
-		d->next->prev = d->prev;
+	LIST_REMOVE(d, link);
 	slack_call_cancel(&d->call);
 	slack_look_cancel(&d->look);
 	free(d->first);
@@ -46,10 +44,13 @@ static void draft_free(struct slack_draft *d)
 
 static struct slack_draft *find(struct slack *s, const char *chat, const char *thread)
 {
-	struct slack_draft *d = s->drafts;
+	struct slack_draft *d;
 
-	while (d && (!streq(d->chat, chat) || !streq(d->thread, thread)))
-		d = d->next;
+	LIST_FOREACH(d, &s->drafts, link)
+	{
+		if (streq(d->chat, chat) && streq(d->thread, thread))
+			break;
+	}
 	return d;
 }
 
@@ -59,8 +60,8 @@ static bool make_room(struct slack *s)
 	int64_t now = loop_now(s->loop);
 	size_t n = 0;
 
-	for (struct slack_draft *d = s->drafts, *next; d; d = next) {
-		next = d->next;
+	for (struct slack_draft *d = LIST_FIRST(&s->drafts), *next; d; d = next) {
+		next = LIST_NEXT(d, link);
 		if (!d->waiter && !d->call && now - d->touched > KEEP_MS)
 			draft_free(d);
 		else
@@ -79,10 +80,7 @@ static struct slack_draft *draft_new(struct slack *s, const char *chat, const ch
 	str_copy(d->thread, sizeof(d->thread), thread);
 	d->begun_wall = clock_wall(s->c->clk);
 	d->touched = loop_now(s->loop);
-	d->next = s->drafts;
-	if (d->next)
-		d->next->prev = d;
-	s->drafts = d;
+	LIST_INSERT_HEAD(&s->drafts, d, link);
 	return d;
 }
 
@@ -189,12 +187,10 @@ static void begin_message(struct slack_draft *d)
 		draft_free(d);
 		return;
 	}
-	slack_arg(&form, "channel", d->chat);
-	slack_arg(&form, "text", d->first);
+	slack_args(&form, "channel", d->chat, "text", d->first, NULL);
 	if (*d->thread)
 		slack_arg(&form, "thread_ts", d->thread);
-	slack_arg(&form, "unfurl_links", "false");
-	slack_arg(&form, "unfurl_media", "false");
+	slack_args(&form, "unfurl_links", "false", "unfurl_media", "false", NULL);
 	slack_arg_metadata(&form, "chela_draft", d->key);
 	d->call = slack_call(d->s, SLACK_POST, &form, on_begun, d);
 }
@@ -207,12 +203,11 @@ static void begin_stream(struct slack_draft *d, const struct draft *u)
 
 	free(d->first);
 	d->first = xstrndup(u->text, n);
-	slack_arg(&form, "channel", d->chat);
-	slack_arg(&form, "thread_ts", d->thread);
+	slack_args(&form, "channel", d->chat, "thread_ts", d->thread, NULL);
 	arg_markdown(&form, d->first);
 	if (d->chat[0] != 'D' && slack_is_id(u->sender)) {
-		slack_arg(&form, "recipient_user_id", u->sender);
-		slack_arg(&form, "recipient_team_id", s->self.team);
+		slack_args(&form, "recipient_user_id", u->sender, "recipient_team_id", s->self.team,
+			   NULL);
 	}
 	d->call = slack_call(s, SLACK_START_STREAM, &form, on_begun, d);
 }
@@ -266,8 +261,7 @@ static void append(struct slack_draft *d, const char *text)
 	n = str_utf8_floor(text + have, strnlen(text + have, APPEND_MAX));
 	free(d->first);
 	d->first = xstrndup(text, have + n);
-	slack_arg(&form, "channel", d->chat);
-	slack_arg(&form, "ts", d->ts);
+	slack_args(&form, "channel", d->chat, "ts", d->ts, NULL);
 	arg_markdown(&form, d->first + have);
 	d->call = slack_call(d->s, SLACK_APPEND_STREAM, &form, on_appended, d);
 }
@@ -279,10 +273,7 @@ static void edit(struct slack_draft *d, const char *body)
 	if (d->s->edit_due > loop_now(d->s->loop))
 		return;
 	d->s->edit_due = loop_now(d->s->loop) + EDIT_MS;
-	slack_arg(&form, "channel", d->chat);
-	slack_arg(&form, "ts", d->ts);
-	slack_arg(&form, "text", body);
-	slack_arg(&form, "blocks", "[]");
+	slack_args(&form, "channel", d->chat, "ts", d->ts, "text", body, "blocks", "[]", NULL);
 	d->call = slack_call(d->s, SLACK_UPDATE, &form, on_appended, d);
 }
 
@@ -314,11 +305,11 @@ void slack_draft(struct channel *c, const struct draft *u)
 /* An edit that is out must not land on top of the final text; a notice has no claim on a draft whose beginning is out. */
 bool slack_draft_await(struct slack_job *j)
 {
-	struct slack_draft *d = j->s->drafts;
+	struct slack_draft *d = LIST_FIRST(&j->s->drafts);
 
 	if (*j->target) {
 		while (d && (!streq(d->chat, j->chat) || !streq(d->ts, j->target)))
-			d = d->next;
+			d = LIST_NEXT(d, link);
 		if (!d || d->waiter || !d->call)
 			return false;
 	} else {
@@ -334,7 +325,10 @@ bool slack_draft_await(struct slack_job *j)
 
 bool slack_draft_take(struct slack *s, const char *chat, const char *ts)
 {
-	for (struct slack_draft *d = s->drafts; d; d = d->next) {
+	struct slack_draft *d;
+
+	LIST_FOREACH(d, &s->drafts, link)
+	{
 		bool stream = d->stream;
 
 		if (!streq(d->chat, chat) || !streq(d->ts, ts))
@@ -347,7 +341,10 @@ bool slack_draft_take(struct slack *s, const char *chat, const char *ts)
 
 void slack_draft_forget(struct slack_job *j)
 {
-	for (struct slack_draft *d = j->s->drafts; d; d = d->next) {
+	struct slack_draft *d;
+
+	LIST_FOREACH(d, &j->s->drafts, link)
+	{
 		if (d->waiter == j)
 			d->waiter = NULL;
 	}
@@ -355,6 +352,6 @@ void slack_draft_forget(struct slack_job *j)
 
 void slack_draft_close(struct slack *s)
 {
-	while (s->drafts)
-		draft_free(s->drafts);
+	while (!LIST_EMPTY(&s->drafts))
+		draft_free(LIST_FIRST(&s->drafts));
 }

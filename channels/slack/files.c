@@ -79,8 +79,7 @@ static void share(struct slack_job *j)
 	buf_putf(&files, "[{\"id\":\"%s\",\"title\":", j->upload->id);
 	json_put_str(&files, j->file.name, strlen(j->file.name));
 	buf_puts(&files, "}]");
-	slack_arg(&form, "files", files.p);
-	slack_arg(&form, "channel_id", j->chat);
+	slack_args(&form, "files", files.p, "channel_id", j->chat, NULL);
 	if (*j->thread)
 		slack_arg(&form, "thread_ts", j->thread);
 	if (*j->body)
@@ -211,8 +210,7 @@ void slack_upload(struct slack_job *j)
 		return;
 	}
 	snprintf(size, sizeof(size), "%lld", (long long)j->file.size);
-	slack_arg(&form, "filename", j->file.name);
-	slack_arg(&form, "length", size);
+	slack_args(&form, "filename", j->file.name, "length", size, NULL);
 	j->call = slack_call(j->s, SLACK_UPLOAD_URL, &form, on_place, j);
 }
 

@@ -25,7 +25,7 @@ struct slack_in {
 
 /* Lives until the core has told about the message; s is NULL once the channel is closed. */
 struct slack_ack {
-	struct slack_ack *prev, *next;
+	LIST_ENTRY(slack_ack) link;
 	struct slack *s;
 	uint64_t serial;
 	char envelope[];
@@ -39,19 +39,14 @@ static struct slack_ack *ack_new(struct slack *s, uint64_t serial, const char *e
 	a->s = s;
 	a->serial = serial;
 	memcpy(a->envelope, envelope, n);
-	a->next = s->acks;
-	if (a->next)
-		a->next->prev = a;
-	s->acks = a;
+	LIST_INSERT_HEAD(&s->acks, a, link);
 	return a;
 }
 
 static void ack_free(struct slack_ack *a)
 {
 	if (a->s)
-		*(a->prev ? &a->prev->next : &a->s->acks) = a->next;
-	if (a->s && a->next)
-		a->next->prev = a->prev;
+		LIST_REMOVE(a, link);
 	free(a);
 }
 
@@ -231,15 +226,19 @@ void slack_intake(struct slack *s, struct slack_event *ev, uint64_t serial, cons
 
 void slack_intake_close(struct slack *s)
 {
+	struct slack_ack *a;
+
 	while (s->in_first) {
 		struct slack_in *in = pop(s);
 
 		ack_free(in->ack);
 		in_free(in);
 	}
-	for (struct slack_ack *a = s->acks; a; a = a->next)
+	LIST_FOREACH(a, &s->acks, link)
+	{
 		a->s = NULL;
-	s->acks = NULL;
+	}
+	LIST_INIT(&s->acks);
 	timer_free(s->in_timer);
 	s->in_timer = NULL;
 }

@@ -127,9 +127,7 @@ static void look_page(struct slack_look *l)
 	slack_arg(&form, "channel", l->chat);
 	if (*l->thread)
 		slack_arg(&form, "ts", l->thread);
-	slack_arg(&form, "oldest", oldest);
-	slack_arg(&form, "limit", PAGE);
-	slack_arg(&form, "include_all_metadata", "true");
+	slack_args(&form, "oldest", oldest, "limit", PAGE, "include_all_metadata", "true", NULL);
 	if (l->cursor)
 		slack_arg(&form, "cursor", l->cursor);
 	l->call = slack_call(l->s, *l->thread ? SLACK_REPLIES : SLACK_HISTORY, &form, on_page, l);

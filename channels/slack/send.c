@@ -26,9 +26,7 @@ static void update(struct slack_job *j);
 
 static void job_free(struct slack_job *j)
 {
-	*(j->prev ? &j->prev->next : &j->s->jobs) = j->next;
-	if (j->next)
-		j->next->prev = j->prev;
+	LIST_REMOVE(j, link);
 	slack_draft_forget(j);
 	slack_call_cancel(&j->call);
 	slack_look_cancel(&j->look);
@@ -174,15 +172,13 @@ static void post(struct slack_job *j)
 
 	if (slack_job_hold(j, SLACK_POST, true, post))
 		return;
-	slack_arg(&form, "channel", j->chat);
-	slack_arg(&form, "text", j->body);
+	slack_args(&form, "channel", j->chat, "text", j->body, NULL);
 	if (*j->thread)
 		slack_arg(&form, "thread_ts", j->thread);
 	if (j->kind == OUTBOUND_ASK)
 		slack_arg_question(&form, j->body, j->buttons, j->n_buttons);
 	/* Slack would fetch what a link names: a way out for what an agent was talked into writing. */
-	slack_arg(&form, "unfurl_links", "false");
-	slack_arg(&form, "unfurl_media", "false");
+	slack_args(&form, "unfurl_links", "false", "unfurl_media", "false", NULL);
 	slack_arg_metadata(&form, "chela_out", j->key);
 	j->call = slack_call(s, SLACK_POST, &form, on_posted, j);
 }
@@ -238,8 +234,7 @@ static void stop_stream(struct slack_job *j)
 	struct buf form = {0};
 
 	j->restreamed = true;
-	slack_arg(&form, "channel", j->chat);
-	slack_arg(&form, "ts", j->target);
+	slack_args(&form, "channel", j->chat, "ts", j->target, NULL);
 	j->call = slack_call(j->s, SLACK_STOP_STREAM, &form, on_stopped, j);
 }
 
@@ -268,9 +263,7 @@ static void update(struct slack_job *j)
 
 	if (slack_job_hold(j, SLACK_UPDATE, false, update))
 		return;
-	slack_arg(&form, "channel", j->chat);
-	slack_arg(&form, "ts", j->target);
-	slack_arg(&form, "text", j->body);
+	slack_args(&form, "channel", j->chat, "ts", j->target, "text", j->body, NULL);
 	slack_arg(&form, "blocks",
 		  "[]"); /* of a stream or a question: else Slack keeps showing those */
 	if (j->kind == OUTBOUND_TEXT)
@@ -316,9 +309,7 @@ static void react(struct slack_job *j, enum slack_method m, const char *name)
 {
 	struct buf form = {0};
 
-	slack_arg(&form, "channel", j->chat);
-	slack_arg(&form, "timestamp", j->target);
-	slack_arg(&form, "name", name);
+	slack_args(&form, "channel", j->chat, "timestamp", j->target, "name", name, NULL);
 	j->call = slack_call(j->s, m, &form, on_reacted, j);
 }
 
@@ -352,9 +343,7 @@ static void reactions_get(struct slack_job *j)
 {
 	struct buf form = {0};
 
-	slack_arg(&form, "channel", j->chat);
-	slack_arg(&form, "timestamp", j->target);
-	slack_arg(&form, "full", "true");
+	slack_args(&form, "channel", j->chat, "timestamp", j->target, "full", "true", NULL);
 	j->call = slack_call(j->s, SLACK_REACTIONS, &form, on_reactions, j);
 }
 
@@ -434,7 +423,6 @@ int slack_send(struct channel *c, const struct outbound *o, struct err *e)
 		return -1;
 	j = xcalloc(1, sizeof(*j));
 	*j = (struct slack_job){
-		.next = s->jobs,
 		.s = s,
 		.id = o->id,
 		.kind = o->kind,
@@ -449,17 +437,15 @@ int slack_send(struct channel *c, const struct outbound *o, struct err *e)
 	str_copy(j->key, sizeof(j->key), o->key);
 	str_copy(j->emoji, sizeof(j->emoji), emoji);
 	copy_parts(j, o);
-	if (s->jobs)
-		s->jobs->prev = j;
-	s->jobs = j;
+	LIST_INSERT_HEAD(&s->jobs, j, link);
 	job_start(j);
 	return 0;
 }
 
 void slack_send_close(struct slack *s)
 {
-	while (s->jobs)
-		job_free(s->jobs);
+	while (!LIST_EMPTY(&s->jobs))
+		job_free(LIST_FIRST(&s->jobs));
 	while (s->paces) {
 		struct slack_pace *p = s->paces;
 

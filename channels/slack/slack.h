@@ -10,6 +10,7 @@
  */
 #ifndef CHELA_CHANNELS_SLACK_SLACK_H
 #define CHELA_CHANNELS_SLACK_SLACK_H
+#include <sys/queue.h>
 #include "base/buf.h"
 #include "base/json.h"
 #include "base/redact.h"
@@ -147,7 +148,7 @@ struct slack {
 	struct http_client *http;
 	struct ws_client *wsc;
 	/* api.c */
-	struct slack_call *calls;
+	LIST_HEAD(, slack_call) calls;
 	int64_t blocked[SLACK_METHODS]; /* loop time before which Slack wants no call; 0 = none */
 	/* socket.c */
 	struct slack_sock socks[SLACK_SOCKS];
@@ -164,16 +165,16 @@ struct slack {
 	struct slack_in *in_first, *in_last;
 	size_t in_count;
 	struct timer *in_timer;
-	struct slack_ack *acks;
+	LIST_HEAD(, slack_ack) acks;
 	struct slack_names *names;
 	/* the rest */
 	struct slack_fill *fill;
 	struct slack_gap *gaps; /* chats whose back-fill was broken off, and from where */
 	size_t n_gaps;
-	struct slack_job *jobs;
+	LIST_HEAD(, slack_job) jobs;
 	struct slack_pace *paces;
-	struct slack_draft *drafts;
-	struct slack_status *statuses;
+	LIST_HEAD(, slack_draft) drafts;
+	LIST_HEAD(, slack_status) statuses;
 	struct download *fetches;
 	int64_t no_stream,
 		no_status; /* loop time before which these are not tried again: Slack refused them */
@@ -194,6 +195,8 @@ struct slack_reply {
 typedef void slack_reply_fn(void *ctx, const struct slack_reply *r);
 /* Appends a form field, percent-encoded. */
 void slack_arg(struct buf *form, const char *name, const char *value);
+/* The same of several: name, value, ..., NULL. */
+void slack_args(struct buf *form, ...) __attribute__((sentinel));
 /* POSTs the form (taken; may be empty). The outcome comes by fn, from the loop only; the call is dead then. A method that Slack
  * has limited answers E_LIMIT without going out. */
 struct slack_call *slack_call(struct slack *s, enum slack_method m, struct buf *form,
@@ -268,7 +271,7 @@ void slack_look_cancel(struct slack_look **l);
 /* --- send.c -------------------------------------------------------------------------------------- */
 
 struct slack_job {
-	struct slack_job *prev, *next;
+	LIST_ENTRY(slack_job) link;
 	struct slack *s;
 	int64_t id;
 	enum outbound_kind kind;

@@ -17,7 +17,7 @@
 #define THINKING   "is thinking..."
 
 struct slack_status {
-	struct slack_status *prev, *next;
+	LIST_ENTRY(slack_status) link;
 	struct slack *s;
 	char chat[SLACK_ID], thread[SLACK_TS];
 	char words[WORDS_MAX + 1]; /* to be shown; "" = none any more */
@@ -30,9 +30,7 @@ struct slack_status {
 
 static void status_free(struct slack_status *t)
 {
-	*(t->prev ? &t->prev->next : &t->s->statuses) = t->next;
-	if (t->next)
-		t->next->prev = t->prev;
+	LIST_REMOVE(t, link);
 	slack_call_cancel(&t->call);
 	timer_free(t->due);
 	free(t);
@@ -80,18 +78,19 @@ static void show(struct slack_status *t)
 	t->stale = false;
 	t->told = loop_now(t->s->loop);
 	timer_stop(t->due);
-	slack_arg(&form, "channel_id", t->chat);
-	slack_arg(&form, "thread_ts", t->thread);
-	slack_arg(&form, "status", t->words);
+	slack_args(&form, "channel_id", t->chat, "thread_ts", t->thread, "status", t->words, NULL);
 	t->call = slack_call(t->s, SLACK_SET_STATUS, &form, on_shown, t);
 }
 
 static struct slack_status *find(struct slack *s, const char *chat, const char *thread)
 {
-	struct slack_status *t = s->statuses;
+	struct slack_status *t;
 
-	while (t && (!streq(t->chat, chat) || !streq(t->thread, thread)))
-		t = t->next;
+	LIST_FOREACH(t, &s->statuses, link)
+	{
+		if (streq(t->chat, chat) && streq(t->thread, thread))
+			break;
+	}
 	return t;
 }
 
@@ -100,8 +99,10 @@ static struct slack_status *status_new(struct slack *s, const char *chat, const 
 	struct slack_status *t;
 	size_t n = 0;
 
-	for (t = s->statuses; t; t = t->next)
+	LIST_FOREACH(t, &s->statuses, link)
+	{
 		n++;
+	}
 	if (n >= STATUS_MAX)
 		return NULL;
 	t = xcalloc(1, sizeof(*t));
@@ -110,10 +111,7 @@ static struct slack_status *status_new(struct slack *s, const char *chat, const 
 	str_copy(t->thread, sizeof(t->thread), thread);
 	t->told = -LEAST_MS;
 	t->due = timer_new(s->loop, "slack status", on_due, t);
-	t->next = s->statuses;
-	if (t->next)
-		t->next->prev = t;
-	s->statuses = t;
+	LIST_INSERT_HEAD(&s->statuses, t, link);
 	return t;
 }
 
@@ -141,6 +139,6 @@ void slack_progress(struct channel *c, const char *chat, const char *thread,
 
 void slack_status_close(struct slack *s)
 {
-	while (s->statuses)
-		status_free(s->statuses);
+	while (!LIST_EMPTY(&s->statuses))
+		status_free(LIST_FIRST(&s->statuses));
 }

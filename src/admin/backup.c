@@ -71,12 +71,8 @@ static char *about(const struct backup *b)
 	char when[25];
 
 	clock_format(clock_wall(&clock_system), when);
-	cJSON_AddNumberToObject(j, "format", 1);
-	cJSON_AddStringToObject(j, "made", when);
-	cJSON_AddStringToObject(j, "version", CHELA_VERSION);
-	cJSON_AddNumberToObject(j, "schema", b->schema);
-	cJSON_AddStringToObject(j, "home", b->cfg.home);
-	cJSON_AddBoolToObject(j, "secrets", b->secrets);
+	json_add(j, "format=%lld made=%s version=%s schema=%lld home=%s secrets=%hhd", 1LL, when,
+		 CHELA_VERSION, (long long)b->schema, b->cfg.home, b->secrets);
 	return json_print(j);
 }
 

@@ -36,8 +36,7 @@ static void send_said(struct chat *c, const struct said *s)
 {
 	cJSON *j = request("say");
 
-	cJSON_AddStringToObject(j, "id", s->id);
-	cJSON_AddStringToObject(j, "text", s->text);
+	json_add(j, "id=%s text=%s", s->id, s->text);
 	send_json(c, j);
 }
 
@@ -246,8 +245,8 @@ bool chat_connect(struct chat *c, struct err *e)
 	c->d->ev = &events;
 	c->d->ctx = c;
 	j = request("chat");
-	cJSON_AddStringToObject(j, "group", c->group);
-	cJSON_AddNumberToObject(j, "since", (double)(c->last < 0 ? c->face->since : c->last));
+	json_add(j, "group=%s since=%lld", c->group,
+		 (long long)(c->last < 0 ? c->face->since : c->last));
 	send_json(c, j);
 	return true;
 }

@@ -9,7 +9,6 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 #include "admin/archive.h"
 #include "admin/backup.h"
@@ -166,11 +165,11 @@ static int exchange(struct restore *r, struct err *e)
 
 static int swap(struct restore *r, struct err *e)
 {
-	time_t now = (time_t)(clock_wall(&clock_system) / 1000);
-	struct tm tm;
+	char now[25];
 
-	gmtime_r(&now, &tm);
-	strftime(r->old, sizeof(r->old), "before-restore-%Y-%m-%d-%H%M%S", &tm);
+	clock_format(clock_wall(&clock_system), now);
+	snprintf(r->old, sizeof(r->old), "before-restore-%.10s-%.2s%.2s%.2s", now, now + 11,
+		 now + 14, now + 17);
 	if (mkdirat(r->dir, r->old, 0700) < 0)
 		return err_sys(e, errno, "cannot make %s/%s", r->home, r->old);
 	return exchange(r, e);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/fd.h"
 #include "base/log_file.h"
 #include "base/redact.h"
 #include "base/str.h"
@@ -108,16 +109,7 @@ static void write_line(const char *p, size_t n)
 {
 	if (opts.fd == 2)
 		log_file_room(n);
-	while (n) {
-		ssize_t w = write(opts.fd, p, n);
-
-		if (w < 0 && errno == EINTR)
-			continue;
-		if (w <= 0)
-			return;
-		p += w;
-		n -= (size_t)w;
-	}
+	(void)!fd_write_all(opts.fd, p, n);
 }
 
 __attribute__((format(printf, 4, 0))) static void

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "base/buf.h"
+#include "base/fd.h"
 #include "base/str.h"
 
 #define BLOCK	512
@@ -50,19 +51,7 @@ bool tar_name_ok(const char *name)
 
 static int put(struct tar_writer *w, const void *p, size_t n, struct err *e)
 {
-	const char *at = p;
-
-	while (n) {
-		ssize_t k = write(w->fd, at, n);
-
-		if (k < 0 && errno == EINTR)
-			continue;
-		if (k <= 0)
-			return err_sys(e, errno, "cannot write the archive");
-		at += k;
-		n -= (size_t)k;
-	}
-	return 0;
+	return fd_write_all(w->fd, p, n) < 0 ? err_sys(e, errno, "cannot write the archive") : 0;
 }
 
 static int fill(struct tar_writer *w, int64_t n, struct err *e)
@@ -183,19 +172,10 @@ int tar_finish(struct tar_writer *w, struct err *e)
 /* All n bytes, or -1; *got: how many before the end. */
 static int take(struct tar_reader *r, void *p, size_t n, size_t *got, struct err *e)
 {
-	*got = 0;
-	while (*got < n) {
-		ssize_t k = read(r->fd, (char *)p + *got, n - *got);
+	ssize_t k = fd_read_all(r->fd, p, n);
 
-		if (k < 0 && errno == EINTR)
-			continue;
-		if (k < 0)
-			return err_sys(e, errno, "cannot read the archive");
-		if (k == 0)
-			break;
-		*got += (size_t)k;
-	}
-	return 0;
+	*got = k < 0 ? 0 : (size_t)k;
+	return k < 0 ? err_sys(e, errno, "cannot read the archive") : 0;
 }
 
 static int take_all(struct tar_reader *r, void *p, size_t n, struct err *e)
