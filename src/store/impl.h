@@ -73,5 +73,7 @@ int store_index_later(struct store *st, size_t text_len, struct err *e) must_che
 int store_index_batch(struct store *st, struct err *e) must_check;
 
 /* schema.c */
+/* The words of the partial index messages_open, for what asks for state 1 or 2. */
+#define MSG_OPEN "state IN (1, 2) AND state"
 int store_migrate(struct store *st, const char *file, struct err *e) must_check;
 #endif

@@ -59,11 +59,12 @@ int store_message_in(struct store *st, const struct msg_new *m, int64_t *id, boo
 int store_pending(struct store *st, int64_t group_id, const char *session, int64_t after,
 		  int64_t limit, msg_fn *fn, void *ctx, struct err *e)
 {
-	static const char sql[] = "SELECT " MSG_COLUMNS " FROM messages m WHERE m.group_id = ?1"
-				  " AND m.session = ?2 AND m.state = 1 AND m.id > ?3"
-				  " AND NOT EXISTS (SELECT 1 FROM messages f WHERE f.state = 5"
-				  "  AND f.chat_id = m.chat_id AND f.id < m.id)"
-				  " ORDER BY m.id LIMIT ?4";
+	static const char sql[] =
+		"SELECT " MSG_COLUMNS " FROM messages m WHERE m.group_id = ?1"
+		" AND m.session = ?2 AND state IN (1, 2) AND m.state = 1 AND m.id > ?3"
+		" AND NOT EXISTS (SELECT 1 FROM messages f WHERE f.state = 5"
+		"  AND f.chat_id = m.chat_id AND f.id < m.id)"
+		" ORDER BY m.id LIMIT ?4";
 	sqlite3_stmt *s = sql_read(st, sql, ARGS(group_id, session, after, limit), e);
 
 	return store_each_msg(st, s, fn, ctx, e);
@@ -71,8 +72,9 @@ int store_pending(struct store *st, int64_t group_id, const char *session, int64
 
 int store_pending_sessions(struct store *st, pending_fn *fn, void *ctx, struct err *e)
 {
-	static const char sql[] = "SELECT group_id, session, min(id) AS oldest FROM messages"
-				  " WHERE state = 1 GROUP BY group_id, session ORDER BY oldest";
+	static const char sql[] =
+		"SELECT group_id, session, min(id) AS oldest FROM messages"
+		" WHERE " MSG_OPEN " = 1 GROUP BY group_id, session ORDER BY oldest";
 	_cleanup_stmt_ sqlite3_stmt *s = sql_read(st, sql, NULL, e);
 	int64_t group_id, oldest;
 	const char *session;
@@ -110,9 +112,11 @@ int store_message_counts(struct store *st, int64_t group_id, int64_t by_state[5]
 {
 	/* What is open has an index of its own for each state; what is done is looked at row by row, so only so far back. */
 	static const char sql[] =
-		"SELECT 1, count(*) FROM messages WHERE state = 1 AND (?1 = 0 OR group_id = ?1)"
+		"SELECT 1, count(*) FROM messages WHERE " MSG_OPEN
+		" = 1 AND (?1 = 0 OR group_id = ?1)"
 		" UNION ALL"
-		" SELECT 2, count(*) FROM messages WHERE state = 2 AND (?1 = 0 OR group_id = ?1)"
+		" SELECT 2, count(*) FROM messages WHERE " MSG_OPEN
+		" = 2 AND (?1 = 0 OR group_id = ?1)"
 		" UNION ALL"
 		" SELECT 1, count(*) FROM messages WHERE state = 5 AND (?1 = 0 OR group_id = ?1)"
 		" UNION ALL"

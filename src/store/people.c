@@ -155,7 +155,7 @@ int store_role_set(struct store *st, int64_t person_id, int64_t group_id, enum r
 		" role = excluded.role, given_by = excluded.given_by, given_ms = excluded.given_ms";
 	/* What waits is not heard any more either. A task's message is its run's to end. */
 	static const char unheard[] =
-		"UPDATE messages SET state = 4 WHERE state = 1 AND (?2 = 0 OR group_id = ?2)"
+		"UPDATE messages SET state = 4 WHERE " MSG_OPEN " = 1 AND (?2 = 0 OR group_id = ?2)"
 		" AND task_run_id IS NULL AND sender_id IN"
 		" (SELECT id FROM senders WHERE person_id = ?1)";
 	static const char del[] = "DELETE FROM roles WHERE person_id = ?1 AND group_id = ?2";

@@ -259,7 +259,16 @@ static const char *const steps[] = {
 	" sum(r), sum(w), sum(coalesce((SELECT cost_micro FROM turns WHERE id = turn), 0))"
 	" FROM (SELECT turn_id AS turn, group_id AS grp, min(at_ms) AS first, count(*) AS n,"
 	"  sum(input) AS i, sum(output) AS o, sum(cache_read) AS r, sum(cache_write) AS w"
-	"  FROM usage GROUP BY coalesce(turn_id, -id)) GROUP BY 1, 2;",
+	"  FROM usage GROUP BY coalesce(turn_id, -id)) GROUP BY 1, 2;"
+	/* Each page that a message touches on its way in is waited for. What waits and what is leased are one small index; a turn's messages are found by
+	 * messages_by_turn; whether a sender was ever heard is said of the sender. */
+	"CREATE INDEX messages_open ON messages(state, group_id, session) WHERE state IN (1, 2);"
+	"DROP INDEX messages_waiting; DROP INDEX messages_leased; DROP INDEX turns_open;"
+	"ALTER TABLE senders ADD COLUMN heard INTEGER NOT NULL DEFAULT 0;"
+	"UPDATE senders SET heard = 1 WHERE EXISTS (SELECT 1 FROM messages m WHERE m.sender_id = senders.id);"
+	"DROP INDEX messages_by_sender;"
+	"CREATE TRIGGER senders_heard AFTER INSERT ON messages WHEN new.sender_id IS NOT NULL BEGIN"
+	" UPDATE senders SET heard = 1 WHERE id = new.sender_id AND heard = 0; END;",
 };
 
 #define SCHEMA_VERSION ((int)ARRAY_LEN(steps))

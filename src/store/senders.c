@@ -112,6 +112,19 @@ static int part(struct store *st, int64_t id, struct err *e)
 	return n < 0 ? -1 : 0;
 }
 
+/* A stranger's row that was given up (store_sender_refused) becomes this one's. */
+static int take_free(struct store *st, const char *channel, const char *platform_id,
+		     const char *name, const char *alt, int64_t *id, struct err *e)
+{
+	static const char sql[] =
+		"UPDATE senders SET channel = ?1, platform_id = ?2, name = ?3, alt = ?4 WHERE id ="
+		" (SELECT min(id) FROM senders WHERE channel = '') RETURNING id";
+	_cleanup_stmt_ sqlite3_stmt *s =
+		sql_write(st, sql, ARGS(channel, platform_id, name ? name : "", alt ? alt : ""), e);
+
+	return sql_row(st, s, COLS(id), e);
+}
+
 static int put_sender(struct store *st, const char *channel, const char *platform_id,
 		      const char *name, const char *alt, int64_t *id, struct err *e)
 {
@@ -142,7 +155,8 @@ int store_sender_ensure(struct store *st, const char *channel, const char *platf
 	another = rc > 0 && learned && is_another(alt, s, 2);
 	if (!learned && !is_news(name, s, 1))
 		return 0;
-	if (put_sender(st, channel, platform_id, name, alt, id, e) < 0 ||
+	rc = rc ? 0 : take_free(st, channel, platform_id, name, alt, id, e);
+	if (rc < 0 || (!rc && put_sender(st, channel, platform_id, name, alt, id, e) < 0) ||
 	    (another && part(st, *id, e) < 0))
 		return -1;
 	return learned ? recognise(st, *id, e) : 0;
@@ -152,10 +166,11 @@ int store_sender_refused(struct store *st, int64_t id, int64_t n, int64_t keep, 
 {
 	static const char count[] =
 		"UPDATE senders SET refused = refused + ?2, seen_ms = ?3 WHERE id = ?1";
+	/* The row is kept for the next stranger: to delete it would be to look through all messages for its number. */
 	static const char prune[] =
-		"DELETE FROM senders WHERE id IN (SELECT s.id FROM senders s WHERE s.refused > 0"
+		"UPDATE senders SET channel = '', platform_id = CAST(id AS TEXT), name = '', alt = '',"
+		" refused = 0, seen_ms = 0 WHERE heard = 0 AND id IN (SELECT s.id FROM senders s WHERE s.refused > 0"
 		" AND s.person_id IS NULL ORDER BY s.seen_ms DESC, s.id DESC LIMIT -1 OFFSET ?1)"
-		" AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.sender_id = senders.id)"
 		" AND NOT EXISTS (SELECT 1 FROM approvals a WHERE a.sender_id = senders.id)"
 		" AND NOT EXISTS (SELECT 1 FROM tasks t WHERE t.sender_id = senders.id)";
 

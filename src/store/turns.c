@@ -88,10 +88,12 @@ int store_fail_pending(struct store *st, int64_t group_id, const char *session, 
 	/* Two conditions, for each has an index of its own. */
 	static const char list[] =
 		"SELECT " MSG_COLUMNS " FROM messages m WHERE m.id IN (SELECT id FROM messages"
-		"  WHERE group_id = ?1 AND session = ?2 AND state = 1 UNION ALL SELECT id FROM messages"
+		"  WHERE group_id = ?1 AND session = ?2 AND " MSG_OPEN
+		" = 1 UNION ALL SELECT id FROM messages"
 		"  WHERE state = 5 AND group_id = ?1 AND session = ?2) ORDER BY m.id";
 	static const char ready[] =
-		"UPDATE messages SET state = 4 WHERE group_id = ?1 AND session = ?2 AND state = 1";
+		"UPDATE messages SET state = 4 WHERE group_id = ?1 AND session = ?2 AND " MSG_OPEN
+		" = 1";
 	static const char fetching[] =
 		"UPDATE messages SET state = 4 WHERE state = 5 AND group_id = ?1 AND session = ?2";
 	/* In the transaction from the start: whoever is told of them writes. */
@@ -105,7 +107,12 @@ int store_fail_pending(struct store *st, int64_t group_id, const char *session, 
 
 int store_recover(struct store *st, int64_t max_tries, msg_fn *failed, void *ctx, struct err *e)
 {
-	static const char sql[] = "SELECT min(id) FROM turns WHERE ended_ms IS NULL";
+	/* Those that hold messages; and what ended without its end on record (a summary has no message), as far back as it can be. */
+	static const char sql[] =
+		"SELECT min(id) FROM (SELECT min(turn_id) AS id FROM messages WHERE " MSG_OPEN
+		" = 2"
+		" UNION ALL SELECT min(id) FROM turns WHERE ended_ms IS NULL"
+		" AND id > (SELECT max(id) FROM turns) - 10000)";
 	int64_t turn;
 
 	for (;;) {
