@@ -41,8 +41,11 @@ static int start_unpacker(struct unpack *u, const char *file, struct err *e)
 		return err_sys(e, errno, "cannot make a pipe");
 	u->unpacker = fork();
 	if (u->unpacker == 0) {
+		int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
 		signal(SIGPIPE, SIG_DFL); /* we may want no more of it */
-		if (dup2(in, 0) < 0 || dup2(fds[1], 1) < 0)
+		/* Its complaints too: what is wrong is told in one line, by us. */
+		if (dup2(in, 0) < 0 || dup2(fds[1], 1) < 0 || dup2(null, 2) < 0)
 			_exit(127);
 		execlp("gzip", "gzip", "-dc", (char *)NULL);
 		_exit(127);
@@ -60,8 +63,14 @@ static int end_unpacker(struct unpack *u, int rc, const char *file, struct err *
 		close(u->tar.fd);
 	while (u->unpacker > 0 && waitpid(u->unpacker, &st, 0) < 0 && errno == EINTR)
 		;
-	if (rc == 0 && st != 0)
-		return err_set(e, E_INVAL, "%s cannot be unpacked: gzip failed", file);
+	/* It has complained; else it was we who wanted no more. */
+	if ((rc == 0 && st != 0) || (WIFEXITED(st) && WEXITSTATUS(st) != 0)) {
+		*e = (struct err)ERR_INIT;
+		return err_set(e, E_INVAL,
+			       "%s cannot be unpacked: it was cut short, or is no archive of chela "
+			       "backup",
+			       file);
+	}
 	return rc;
 }
 

@@ -3,6 +3,7 @@
  * `chela doctor`: looks at what a working server needs and says of each thing whether it is there, with the fix. It changes
  * nothing: the engine is asked by a warden of its own with an instance id that owns no container.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -239,6 +240,33 @@ static void check_backup(struct doctor *d)
 		close(fd);
 }
 
+/* The sandbox policies of groups: they are read when a sandbox starts, and one that is wrong keeps it from starting. */
+static void check_policies(struct doctor *d)
+{
+	_cleanup_free_ char *path = xasprintf("%s/config/groups", d->cfg->home);
+	DIR *dir = opendir(path);
+	struct dirent *de;
+	int n = 0;
+
+	while (dir && (de = readdir(dir))) {
+		const char *dot = strrchr(de->d_name, '.');
+		_cleanup_free_ char *group = NULL;
+		struct sandbox_policy p;
+		struct err e = ERR_INIT;
+
+		if (!dot || dot == de->d_name || !streq(dot, ".yaml"))
+			continue;
+		group = xstrndup(de->d_name, (size_t)(dot - de->d_name));
+		n++;
+		if (policy_load(d->cfg, group, &p, &e) < 0)
+			line(d, false, "policy", e.msg, "");
+	}
+	if (dir)
+		closedir(dir);
+	if (n && !d->bad)
+		line(d, true, "policy", path, "");
+}
+
 /* Who starts it after a reboot, and after a loop that hangs. */
 static void check_service(struct doctor *d)
 {
@@ -371,6 +399,7 @@ int cmd_doctor(const struct cli *c)
 	check_home(&d);
 	check_key(&d);
 	check_channel_files(&d);
+	check_policies(&d);
 	check_growth(&d);
 	check_clock(&d);
 	check_zones(&d);

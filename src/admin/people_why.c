@@ -172,8 +172,13 @@ int people_why(struct command *c, struct err *e)
 	if (!people_split_id(c->argv[0], channel, &id))
 		return err_set(e, E_INVAL, "\"%.60s\" is no CHANNEL:CHAT; %schats lists them",
 			       c->argv[0], c->lead);
-	if (store_chat_find(c->o->store, channel, id, &chat, e) < 0 ||
-	    (chat.group_id && store_group_at(c->o->store, chat.group_id, &g, e) < 0) ||
+	if (store_chat_find(c->o->store, channel, id, &chat, e) < 0)
+		return e->code == E_GONE
+			       ? err_set(e, E_GONE,
+					 "no chat \"%.60s\" was seen; %schats lists those that were",
+					 c->argv[0], c->lead)
+			       : -1;
+	if ((chat.group_id && store_group_at(c->o->store, chat.group_id, &g, e) < 0) ||
 	    find_sender(c, c->argv[1], channel, &p, e) < 0)
 		return -1;
 	p.group = chat.group_id ? &g : NULL;

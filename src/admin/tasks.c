@@ -381,6 +381,11 @@ static int pause_or_resume(struct command *c, bool paused, struct err *e)
 		return pause_group(c, &g, paused, e);
 	if (task)
 		return paused ? pause_task(c, &t, e) : resume_task(c, &t, e);
+	if (gone.code == E_GONE && !strstr(gone.msg, "did you mean"))
+		return err_set(e, E_GONE,
+			       "there is no task and no group \"%.64s\": %stasks and %sgroups list "
+			       "them",
+			       c->argv[0], c->lead, c->lead);
 	*e = gone;
 	return -1;
 }

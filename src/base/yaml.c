@@ -19,6 +19,8 @@
 #define ITEMS_CAP 4096 /* of one list or map: the search for duplicate keys is a plain one */
 
 struct builder {
+	const char *text; /* all of it, n bytes */
+	size_t n;
 	struct yaml *y;
 	struct yaml_node *at; /* the open list or map */
 	char *key;	      /* of the map value that comes next */
@@ -198,6 +200,20 @@ static int on_event(struct builder *b, const yaml_event_t *ev, struct err *e)
 	}
 }
 
+/* Whether that line is indented by a tab, which YAML forbids and its parser cannot say in plain words. */
+static bool tab_leads(const char *text, size_t n, size_t line)
+{
+	const char *p = text, *end = text + n;
+
+	while (line-- && p && p < end) {
+		p = memchr(p, '\n', (size_t)(end - p));
+		p = p ? p + 1 : end;
+	}
+	while (p < end && *p == ' ')
+		p++;
+	return p < end && *p == '\t';
+}
+
 static int build(struct builder *b, yaml_parser_t *parser, struct err *e)
 {
 	for (bool end = false; !end;) {
@@ -205,11 +221,14 @@ static int build(struct builder *b, yaml_parser_t *parser, struct err *e)
 		int rc;
 
 		if (!yaml_parser_parse(parser, &ev))
-			return err_set(e, E_INVAL, "%s:%zu: %s%s%s", b->y->name,
+			return err_set(e, E_INVAL, "%s:%zu: %s%s%s%s", b->y->name,
 				       parser->problem_mark.line + 1,
 				       parser->problem ? parser->problem : "malformed",
 				       parser->context ? " " : "",
-				       parser->context ? parser->context : "");
+				       parser->context ? parser->context : "",
+				       tab_leads(b->text, b->n, parser->problem_mark.line)
+					       ? " (a tab: write blanks)"
+					       : "");
 		end = ev.type == YAML_STREAM_END_EVENT;
 		rc = on_event(b, &ev, e);
 		yaml_event_delete(&ev);
@@ -237,7 +256,7 @@ static void settle_root(struct builder *b)
 struct yaml *yaml_parse(const char *text, size_t n, const char *name, struct err *e)
 {
 	_cleanup_yaml_ struct yaml *y = xcalloc(1, sizeof(*y));
-	struct builder b = {.y = y};
+	struct builder b = {.y = y, .text = text, .n = n};
 	yaml_parser_t parser;
 	int rc;
 

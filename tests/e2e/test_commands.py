@@ -225,6 +225,7 @@ def test_doctor_without_a_server(sandboxes, tmp_path):
     ("sandbox:\n  max_live: many\n", ("chela.yaml:2", "sandbox.max_live")),
     ("model:\n  base_url: http://example.org\n", ("chela.yaml:2", "https://")),
     ("a: b: c\n", ("chela.yaml:1",)),
+    ("model:\n\tkey_file: x\n", ("chela.yaml:2", "a tab: write blanks")),
 ])
 def test_bad_config_names_place_and_fix(tmp_path, text, words):
     home = make_home(tmp_path)
@@ -236,6 +237,19 @@ def test_bad_config_names_place_and_fix(tmp_path, text, words):
         for w in words:
             assert w in said, (command, said)
     assert line_of(run_cli(home, "doctor"), "config").startswith("BAD")
+
+
+def test_doctor_looks_at_the_groups_policies(sandboxes, tmp_path):
+    home = make_home(tmp_path)
+    (home / "config/groups").mkdir()
+    policy = home / "config/groups/fam.yaml"
+    policy.write_text("sandbox:\n  memroy: 256M\n", "utf-8")
+    done = run_cli(home, "doctor")
+    line = line_of(done, "policy")
+    assert done.returncode == 1 and line.startswith("BAD"), done.stdout
+    assert re.search(r"fam\.yaml:2: sandbox\.memroy: unknown key \(did you mean \"memory\"", line), line
+    policy.write_text("sandbox:\n  memory: 256M\n", "utf-8")
+    assert line_of(run_cli(home, "doctor"), "policy").startswith("ok")
 
 
 @pytest.mark.parametrize("config, what, words", [

@@ -424,10 +424,11 @@ def test_archives_that_are_not_right(make_server, tmp_path):
         assert out.returncode != 0, what
         assert re.search(words, out.stderr), (what, out.stderr)
         assert "nothing was changed" in out.stderr, what
-    bad.write_bytes(good.read_bytes()[:2000])
-    assert s.cli("restore", str(bad)).returncode != 0
-    bad.write_bytes(b"no archive at all")
-    assert s.cli("restore", str(bad)).returncode != 0
+    for content in (good.read_bytes()[:2000], b"no archive at all"):
+        bad.write_bytes(content)
+        out = s.cli("restore", str(bad))
+        assert out.returncode != 0 and "it was cut short, or is no archive" in out.stderr, out
+        assert len(out.stderr.splitlines()) == 1, out.stderr
     assert history(s) == before
     assert not [p for p in s.home.iterdir() if p.name.startswith(("restore-", "before-"))]
     assert not pathlib.Path("/tmp/owned").exists()
