@@ -33,6 +33,7 @@ struct lease {
 	struct lease *next;
 	int64_t msg_id;
 	bool started;  /* in the agent's running turn: the next result covers it */
+	bool late;     /* the agent began it after it was asked to stop: nobody wants the result */
 	char uuid[37]; /* of the line it was handed in with; shared by messages of one batch */
 	char *platform_id;
 };

@@ -223,11 +223,11 @@ static void add_cost(struct session *s, const struct agent_event *ev)
 }
 
 /* The result of a task's turn, which a notice of the task's own follows when it has failed. */
-static void end_run(struct session *s, const struct agent_event *ev)
+static void end_run(struct session *s, const struct agent_event *ev, bool stopped)
 {
 	const char *text = ev->text ? ev->text : "";
 
-	if (ev->aborted && s->stop_asked)
+	if (stopped)
 		run_over(s->r, s->run_id, s->turn_id, s->timed_out ? RUN_FAILED : RUN_STOPPED, "",
 			 s->stop_words);
 	else if (ev->is_error)
@@ -237,10 +237,20 @@ static void end_run(struct session *s, const struct agent_event *ev)
 		run_over(s->r, s->run_id, s->turn_id, RUN_OK, text, "");
 }
 
+/* The agent was quicker with a follow-up than the second interrupt. */
+static bool is_late(const struct session *s)
+{
+	for (const struct lease *l = s->leases; l; l = l->next) {
+		if (l->started && l->late)
+			return true;
+	}
+	return false;
+}
+
 static void on_result(struct session *s, const struct agent_event *ev)
 {
 	struct err e = ERR_INIT;
-	bool stopped = ev->aborted && s->stop_asked;
+	bool stopped = s->stop_asked && (ev->aborted || is_late(s));
 	size_t n;
 
 	if (ev->unknown_session && s->resuming) {
@@ -252,11 +262,11 @@ static void on_result(struct session *s, const struct agent_event *ev)
 		close_if_done(s);
 		return;
 	}
-	n = end_covered(s, ev->uuids, ev->is_error);
+	n = end_covered(s, ev->uuids, ev->is_error || stopped);
 	if (n)
 		s->unasked = s->given_back = 0;
 	if (n && s->run_id)
-		end_run(s, ev);
+		end_run(s, ev, stopped);
 	if (stopped)
 		tell_stopped(s);
 	else if (n && ev->is_error && s->run_id)
@@ -291,6 +301,7 @@ static void on_lifecycle(struct session *s, const struct agent_event *ev)
 			continue;
 		if (ev->kind == AGENT_STARTED) {
 			begun = l->started = true;
+			l->late = s->stop_asked;
 		} else if (ev->kind == AGENT_CANCELLED && s->stop_asked) {
 			tell_stopped(s);
 			end_lease(s, l, true);

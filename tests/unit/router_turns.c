@@ -226,6 +226,36 @@ static void a_stop_also_ends_what_begins_after_it(void **state)
 	assert_int_equal(h->n_said, 0);
 }
 
+/* It has even answered the follow-up before it hears: that is not told, for the person has said stop before. */
+static void an_answer_begun_after_the_stop_is_not_told(void **state)
+{
+	struct house *h = house_main(state);
+	struct box *b;
+
+	say(h, "main", "a", "long work");
+	await(h, &h->n_lines, 1);
+	b = h->boxes[0];
+	lifecycle(b, b->lines[0].uuid, "started");
+	say(h, "main", "b", "later");
+	await(h, &h->n_lines, 2);
+	channel_on_stop(h->console, "main", "");
+	await(h, &h->n_lines, 3);
+	agent_says(b,
+		   "{\"type\":\"result\",\"subtype\":\"error_during_execution\",\"is_error\":true,"
+		   "\"terminal_reason\":\"aborted_streaming\"}");
+	await(h, &h->n_failed_msgs, 1);
+	answer(b, 1, "echo: later");
+	await(h, &h->n_failed_msgs, 2);
+	await(h, &h->n_notices, 1);
+	assert_string_equal(h->notices.p, "Stopped.\n");
+	say(h, "main", "c", "and now");
+	await(h, &h->n_lines, 5);
+	answer(b, 4, "fine");
+	await(h, &h->n_said, 1);
+	assert_int_equal(h->n_failed_msgs, 2);
+	assert_int_equal(h->n_notices, 1);
+}
+
 static void bad_lines_are_skipped(void **state)
 {
 	struct house *h = house_main(state);
@@ -360,6 +390,7 @@ int main(void)
 		TEST(an_error_result_is_told_once),
 		TEST(a_stop_interrupts_and_says_so),
 		TEST(a_stop_also_ends_what_begins_after_it),
+		TEST(an_answer_begun_after_the_stop_is_not_told),
 		TEST(a_stop_at_once_comes_after_the_line),
 		TEST(bad_lines_are_skipped),
 		TEST(bad_lines_do_not_fill_the_log),
