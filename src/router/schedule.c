@@ -11,9 +11,11 @@
 #include "base/slots.h"
 #include "base/str.h"
 
-#define STEP_US	    3000 /* what a step may take; the commit comes on top */
-#define STEP_CLAIMS 100
-#define REST_MS	    3600000 /* the timer runs at most so long, for it goes by another clock */
+#define WAITING_MAX  100 /* runs of one task with overlap queue, beside the one that goes on */
+#define FULL_TOLD_MS 3600000
+#define STEP_US	     3000 /* what a step may take; the commit comes on top */
+#define STEP_CLAIMS  100
+#define REST_MS	     3600000 /* the timer runs at most so long, for it goes by another clock */
 #define BACK_MS                                                                                    \
 	((int64_t)86400000) /* set back by more, the clock was wrong before: less is waited out */
 #define ISOLATED_MAX 2	    /* runs of one group in sandboxes of their own */
@@ -34,7 +36,8 @@ struct schedule {
 	bool back;	 /* the clock was set back: what is next is found anew, of every task */
 	int64_t back_id; /* so far */
 	int64_t claims, steps;
-	struct zones zones; /* of the tasks claimed: to open one anew takes longer than a claim */
+	int64_t full_told_ms; /* when main was last told that too many wait; 0 = never */
+	struct zones zones;   /* of the tasks claimed: to open one anew takes longer than a claim */
 };
 
 /* --- claims ------------------------------------------------------------------------------- */
@@ -77,6 +80,22 @@ static int note_missed(struct router *r, int64_t task_id, const struct plan *p, 
 	return store_run_add(r->store, task_id, p->last_missed, false, RUN_MISSED, words, &id, e);
 }
 
+/* While the agent cannot work, what waits does not grow without an end; each that is left out has its row. */
+static void tell_full(struct schedule *sc, const struct task_row *t)
+{
+	int64_t now = loop_now(sc->r->loop);
+
+	log_warn("schedule", "as many runs wait as may", "task=%lld group=%lld n=%d",
+		 (long long)t->id, (long long)t->group_id, WAITING_MAX);
+	if (sc->full_told_ms && now - sc->full_told_ms < FULL_TOLD_MS)
+		return;
+	sc->full_told_ms = now;
+	notice_main(sc->r,
+		    "%d runs of task #%lld (%.64s) wait for their turn: until one of them has run, "
+		    "those that are due are left out.",
+		    WAITING_MAX, (long long)t->id, t->name);
+}
+
 /* One row a slot, and the next slot, in this transaction. */
 static int claim_slots(struct schedule *sc, struct due_task *c, const struct slots *s, int64_t now,
 		       struct err *e)
@@ -84,19 +103,25 @@ static int claim_slots(struct schedule *sc, struct due_task *c, const struct slo
 	struct store *st = sc->r->store;
 	int64_t open, any, id;
 	struct plan p;
-	enum run_state as;
 
 	plan_make(s, &c->t, now, &p);
 	if (store_runs_open(st, c->t.id, &open, &any, e) < 0 ||
 	    note_missed(sc->r, c->t.id, &p, e) < 0)
 		return -1;
-	as = open && !c->t.queue ? RUN_SKIPPED : RUN_WAITING;
 	for (size_t i = 0; i < p.n_keep; i++) {
-		if (store_run_add(st, c->t.id, p.keep[i], false, as,
-				  as == RUN_SKIPPED ? "the run before it was still going" : "", &id,
-				  e) < 0)
+		const char *why = !open		       ? NULL
+				  : !c->t.queue	       ? "the run before it was still going"
+				  : open > WAITING_MAX ? "as many as may wait were waiting"
+						       : NULL;
+
+		if (store_run_add(st, c->t.id, p.keep[i], false, why ? RUN_SKIPPED : RUN_WAITING,
+				  why ? why : "", &id, e) < 0)
 			return -1;
 		sc->claims++;
+		if (why || !c->t.queue || !id)
+			continue;
+		if (++open > WAITING_MAX)
+			tell_full(sc, &c->t);
 	}
 	if (store_task_next(st, c->t.id, p.next_ms, p.due_ms, e) < 0)
 		return -1;

@@ -191,6 +191,27 @@ static void a_run_that_goes_on_is_overlapped_or_not(void **state)
 			 1);
 }
 
+/* The agent is away for long: what waits has an end, and what is left out has its row. */
+static void a_queue_has_an_end(void **state)
+{
+	struct house *h = *state;
+
+	h->silent = true;
+	house_start(h);
+	make_group(h, "main");
+	task(h, "g1", "name=t|prompt=p|schedule=every 1h|overlap=queue");
+	for (int i = 0; i < 104; i++)
+		pass(h, HOUR);
+	assert_int_equal(look(h, "SELECT count(*) FROM task_runs WHERE state = 2"), 1);
+	assert_int_equal(look(h, "SELECT count(*) FROM task_runs WHERE state = 0"), 100);
+	assert_int_equal(look(h, "SELECT count(*) FROM task_runs WHERE state = 6 AND"
+				 " text || error LIKE 'as many as may wait%'"),
+			 3);
+	assert_int_equal(look(h, "SELECT count(*) FROM messages WHERE notice = 1 AND"
+				 " text LIKE '100 runs of task #1 (t) wait%'"),
+			 1);
+}
+
 static void jitter_delays_and_a_restart_does_not_move_it(void **state)
 {
 	struct house *h = *state;
@@ -461,6 +482,7 @@ int main(void)
 		TEST(after_an_absence_each_task_gets_its_due),
 		TEST(a_clock_that_is_set_runs_nothing_twice),
 		TEST(a_run_that_goes_on_is_overlapped_or_not),
+		TEST(a_queue_has_an_end),
 		TEST(jitter_delays_and_a_restart_does_not_move_it),
 		TEST(a_time_that_is_over_is_done),
 		TEST(a_paused_group_is_like_a_server_that_is_down),
