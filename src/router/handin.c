@@ -23,7 +23,7 @@ struct waiting {
 };
 struct batch {
 	struct waiting rows[BATCH_ROWS];
-	size_t n;
+	size_t n, taken;       /* taken: leased */
 	const struct zone *tz; /* whose clock the heads show */
 };
 
@@ -117,7 +117,8 @@ void turn_drained(struct session *s)
 {
 	if (s->writing)
 		write_out(s);
-	turn_feed(s);
+	if (s->again)
+		turn_feed(s);
 }
 
 /* After the commit: the leases are durable, so the agent may have the lines. */
@@ -133,7 +134,7 @@ static void flush_out(void *ctx)
 	if (s->begins && s->turn_id)
 		delivery_progress(s, PROGRESS_START, "");
 	s->begins = false;
-	if (s->state == SESSION_READY)
+	if (s->state == SESSION_READY && s->again)
 		turn_feed(s);
 }
 
@@ -266,7 +267,7 @@ static bool of_turn(const struct session *s, const struct waiting *w)
 }
 
 /* The first hand-in of a turn: all that waits in this chat, as one line. */
-static int hand_in_together(struct session *s, const struct batch *b, struct err *e)
+static int hand_in_together(struct session *s, struct batch *b, struct err *e)
 {
 	_cleanup_(buf_free) struct buf text = {0}, piece = {0}, head = {0};
 	bool first = true, rebuilt = s->rebuild;
@@ -294,6 +295,7 @@ static int hand_in_together(struct session *s, const struct batch *b, struct err
 			break;
 		if (lease_add(s, w, uuid, e) < 0)
 			return -1;
+		b->taken++;
 		if (!first)
 			buf_puts(&text, "\n");
 		first = false;
@@ -303,7 +305,7 @@ static int hand_in_together(struct session *s, const struct batch *b, struct err
 }
 
 /* Messages that come during a turn: one line each, at once; until one waits that is for a turn of its own, which must come. */
-static int hand_in_each(struct session *s, const struct batch *b, struct err *e)
+static int hand_in_each(struct session *s, struct batch *b, struct err *e)
 {
 	char uuid[37];
 
@@ -320,6 +322,7 @@ static int hand_in_each(struct session *s, const struct batch *b, struct err *e)
 		if (lease_add(s, w, uuid, e) < 0 ||
 		    agent_user_line(&s->out, uuid, piece.p, piece.len, e) < 0)
 			return -1;
+		b->taken++;
 	}
 	return 0;
 }
@@ -330,13 +333,15 @@ void turn_feed(struct session *s)
 	struct batch *b;
 	int rc;
 
+	s->again = true;
 	if (s->r->draining || s->state != SESSION_READY || !s->agent || s->stop_asked ||
 	    s->out_armed || s->writing || duplex_pending(s->agent) > s->agent->high_water)
 		return;
 	/* A turn that others wait behind takes nothing more in, or it might never end; a task's takes nothing in ever. */
 	if (s->turn_id && (s->r->queue || s->run_id || s->compact))
 		return;
-	b = xcalloc(1, sizeof(*b));
+	b = xmalloc(sizeof(*b)); /* of the rows, only those that there are */
+	b->n = b->taken = 0;
 	b->tz = settings_get(s->r, s->group.id)->tz;
 	if (s->compact)
 		rc = compact_hand_in(s, &e);
@@ -344,6 +349,8 @@ void turn_feed(struct session *s)
 		rc = store_pending(s->r->store, s->group.id, s->key, 0, BATCH_ROWS, collect, b, &e);
 	if (rc == 0 && b->n)
 		rc = s->turn_id ? hand_in_each(s, b, &e) : hand_in_together(s, b, &e);
+	/* All that waited is on its way: what comes later says so itself. */
+	s->again = b->taken < b->n || b->n == BATCH_ROWS;
 	batch_free(b);
 	free(b);
 	if (rc < 0) {

@@ -81,6 +81,7 @@ struct session {
 	size_t out_pos; /* written so far, when writing */
 	bool writing;	/* out is partly in the door */
 	bool out_armed;
+	bool again;  /* there may be more to hand in, once what is on its way is out */
 	bool begins; /* the turn's lines are the first: the chat is told once they are handed over */
 	int64_t turn_ms;	/* the turn's limit */
 	int64_t run_id;		/* of the task whose message is this turn; 0 = none */

@@ -27,6 +27,7 @@ struct store {
 	struct after *running; /* the list being run, for store_forget */
 	size_t n_running;
 	int log_pages;	   /* in the write-ahead log, as of the last commit */
+	int64_t heard[64]; /* senders, by their last bits, that are known to be marked as heard */
 	int64_t unindexed; /* what search.c has to index, in its units; 0 = nothing */
 };
 

@@ -31,6 +31,20 @@ int store_each_msg(struct store *st, sqlite3_stmt *take, msg_fn *fn, void *ctx, 
 	return store_tell_msgs(st, take, fn, ctx, e) < 0 ? -1 : 0;
 }
 
+/* Whoever has a message is never forgotten (store_sender_refused). */
+static int mark_heard(struct store *st, int64_t sender_id, struct err *e)
+{
+	int64_t *known = &st->heard[(uint64_t)sender_id % ARRAY_LEN(st->heard)];
+
+	if (!sender_id || *known == sender_id)
+		return 0;
+	if (sql_run(st, "UPDATE senders SET heard = 1 WHERE id = ?1 AND heard = 0", ARGS(sender_id),
+		    e) < 0)
+		return -1;
+	*known = sender_id;
+	return 0;
+}
+
 int store_message_in(struct store *st, const struct msg_new *m, int64_t *id, bool *dup,
 		     struct err *e)
 {
@@ -50,7 +64,8 @@ int store_message_in(struct store *st, const struct msg_new *m, int64_t *id, boo
 		return -1;
 	*dup = *id == 0;
 	if (!*dup)
-		return store_index_later(st, m->text_len, e);
+		return mark_heard(st, m->sender_id, e) < 0 ? -1
+							   : store_index_later(st, m->text_len, e);
 	if (sql_get(st, known, ARGS(m->chat_id, m->platform_id), COLS(id), e) < 0)
 		return -1;
 	return *id ? 0 : err_set(e, E_BUG, "a duplicate that is not there");

@@ -266,9 +266,7 @@ static const char *const steps[] = {
 	"DROP INDEX messages_waiting; DROP INDEX messages_leased; DROP INDEX turns_open;"
 	"ALTER TABLE senders ADD COLUMN heard INTEGER NOT NULL DEFAULT 0;"
 	"UPDATE senders SET heard = 1 WHERE EXISTS (SELECT 1 FROM messages m WHERE m.sender_id = senders.id);"
-	"DROP INDEX messages_by_sender;"
-	"CREATE TRIGGER senders_heard AFTER INSERT ON messages WHEN new.sender_id IS NOT NULL BEGIN"
-	" UPDATE senders SET heard = 1 WHERE id = new.sender_id AND heard = 0; END;",
+	"DROP INDEX messages_by_sender;",
 };
 
 #define SCHEMA_VERSION ((int)ARRAY_LEN(steps))
