@@ -103,7 +103,7 @@ packages() {
 	[ $# = 0 ] && return
 	command -v apt-get >/dev/null ||
 		die "packages" "this is not a Debian machine (no apt-get)" \
-			"install by hand what README.md lists under Requirements"
+			"install by hand the packages that container/setup.sh names"
 	missing_of "$@"
 	[ ${#missing[@]} = 0 ] && [ ${#optional[@]} = 0 ] && return
 

@@ -246,7 +246,7 @@ static void check_policies(struct doctor *d)
 	_cleanup_free_ char *path = xasprintf("%s/config/groups", d->cfg->home);
 	DIR *dir = opendir(path);
 	struct dirent *de;
-	int n = 0;
+	int n = 0, bad = d->bad;
 
 	while (dir && (de = readdir(dir))) {
 		const char *dot = strrchr(de->d_name, '.');
@@ -263,7 +263,7 @@ static void check_policies(struct doctor *d)
 	}
 	if (dir)
 		closedir(dir);
-	if (n && !d->bad)
+	if (n && d->bad == bad)
 		line(d, true, "policy", path, "");
 }
 

@@ -55,6 +55,41 @@ def test_every_command_stands_in_its_page(tmp_path):
             assert f".It Ic {c['name']} No {c['args']}\n" in text, c["name"]
 
 
+def test_every_command_stands_in_the_readme():
+    """In the left column of its tables: a noun with its verbs, as in `groups list|add`."""
+    out = subprocess.run([servers.BINARY, "help", "--json"], capture_output=True, text=True,
+                         env=servers.environment(), check=True)
+    text = (ROOT / "README.md").read_text("utf-8")
+    text = text[text.index("\n## Commands\n"):text.index("\n## Policy and configuration\n")].replace("\\|", "|")
+    said = set()
+    for row in re.findall(r"^\| ?`.*$", text, re.M):
+        for words in re.findall(r"`([^`]+)`", re.split(r" \| ", row, maxsplit=1)[0]):
+            first, *rest = re.sub(r"^chela ", "", words).split(" ")
+            said.add(first)
+            said |= {f"{first} {verb}" for verb in (rest[0].split("|") if rest else [])}
+    names = {c["name"] for c in json.loads(out.stdout)["commands"]}
+    missing = {n for n in names if n not in said and n.removesuffix(" list") not in said}
+    assert len(names) > 40 and not missing, missing
+
+
+def anchor(heading):
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize("page", ["README.md", *sorted(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md"))])
+def test_links_lead_somewhere(page):
+    path = ROOT / page
+    for target in re.findall(r"\]\(([^)\s]+)\)", path.read_text("utf-8")):
+        if re.match(r"\w+:", target):
+            continue
+        name, _, part = target.partition("#")
+        there = path.parent / name if name else path
+        assert there.exists(), f"{page}: {target}"
+        if part:
+            headings = re.findall(r"^#+ (.+)$", there.read_text("utf-8"), re.M)
+            assert part in map(anchor, headings), f"{page}: {target}"
+
+
 @pytest.mark.parametrize("page", sorted(p.name for p in MAN.glob("*.[15]")))
 def test_pages_are_sound(page):
     if not shutil.which("man") or not shutil.which("groff"):
