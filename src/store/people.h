@@ -68,8 +68,7 @@ int store_chat_peer(struct store *st, int64_t chat_id, int64_t *sender_id,
 		    struct err *e) must_check;
 /* Whoever writes first in this linked chat, alone with us, is to become a member; by: who let them, "" takes it back. Linking takes it back too, and so
  * does taking a role away from anybody of that channel in the group. */
-int store_chat_invite(struct store *st, int64_t chat_id, const char *by,
-		      struct err *e) must_check;
+int store_chat_invite(struct store *st, int64_t chat_id, const char *by, struct err *e) must_check;
 int store_chat_invited(struct store *st, int64_t chat_id, char *by, size_t cap,
 		       struct err *e) must_check;
 /* A direct chat of the person that belongs to the group, "telegram:1001", or "". */
