@@ -14,7 +14,7 @@
 #define RETRY_MAX_S 86400
 
 struct tg_call {
-	struct tg_call *next;
+	LIST_ENTRY(tg_call) link;
 	struct telegram *t;
 	struct http_call *http;
 	struct tg_body body;
@@ -177,15 +177,6 @@ static void call_free(struct tg_call *c)
 	free(c);
 }
 
-static void unlink_call(struct tg_call *c)
-{
-	struct tg_call **p = &c->t->calls;
-
-	while (*p != c)
-		p = &(*p)->next;
-	*p = c->next;
-}
-
 static void finish(struct tg_call *c, const struct err *why)
 {
 	struct tg_reply r = {.text = ""};
@@ -193,7 +184,7 @@ static void finish(struct tg_call *c, const struct err *why)
 	char moved[TG_ID_CAP];
 	bool ok = false;
 
-	unlink_call(c);
+	LIST_REMOVE(c, link);
 	if (why) {
 		r.why = *why;
 		r.unsure = all_left(c);
@@ -333,8 +324,7 @@ struct tg_call *tg_call(struct telegram *t, const char *method, struct tg_body *
 		call_free(c);
 		return NULL;
 	}
-	c->next = t->calls;
-	t->calls = c;
+	LIST_INSERT_HEAD(&t->calls, c, link);
 	return c;
 }
 
@@ -342,7 +332,7 @@ void tg_cancel(struct tg_call *c)
 {
 	if (!c)
 		return;
-	unlink_call(c);
+	LIST_REMOVE(c, link);
 	if (c->queued) {
 		c->dead = true;
 		return;

@@ -13,7 +13,7 @@
 
 /* A turn in one chat, from PROGRESS_START (or its first draft) to PROGRESS_END and the last call's outcome. */
 struct tg_live {
-	struct tg_live *next;
+	LIST_ENTRY(tg_live) link;
 	struct telegram *t;
 	char chat[TG_ID_CAP], thread[TG_ID_CAP];
 	char msg[TG_ID_CAP]; /* groups: the message that is edited */
@@ -32,11 +32,7 @@ static bool in_group(const struct tg_live *l)
 
 static void live_free(struct tg_live *l)
 {
-	struct tg_live **p = &l->t->lives;
-
-	while (*p != l)
-		p = &(*p)->next;
-	*p = l->next;
+	LIST_REMOVE(l, link);
 	tg_cancel(l->call);
 	tg_cancel(l->typing);
 	timer_free(l->timer);
@@ -45,10 +41,10 @@ static void live_free(struct tg_live *l)
 
 static struct tg_live *find(struct telegram *t, const char *chat, const char *thread)
 {
-	struct tg_live *l = t->lives;
+	struct tg_live *l = LIST_FIRST(&t->lives);
 
 	while (l && (l->ended || !streq(l->chat, chat) || !streq(l->thread, thread)))
-		l = l->next;
+		l = LIST_NEXT(l, link);
 	return l;
 }
 
@@ -65,8 +61,7 @@ static struct tg_live *get(struct telegram *t, const char *chat, const char *thr
 	/* not zero, and not the one of the turn before */
 	t->draft_seq = t->draft_seq % INT32_MAX + 1;
 	l->draft_id = t->draft_seq;
-	l->next = t->lives;
-	t->lives = l;
+	LIST_INSERT_HEAD(&t->lives, l, link);
 	return l;
 }
 
@@ -80,9 +75,13 @@ void tg_draft_used(struct telegram *t, const char *chat, const char *thread)
 
 bool tg_draft_busy(const struct telegram *t, const char *chat, const char *thread)
 {
-	for (const struct tg_live *l = t->lives; l; l = l->next)
+	const struct tg_live *l;
+
+	LIST_FOREACH(l, &t->lives, link)
+	{
 		if (l->call && streq(l->chat, chat) && streq(l->thread, thread))
 			return true;
+	}
 	return false;
 }
 
@@ -251,6 +250,6 @@ void tg_draft(struct channel *c, const struct draft *d)
 
 void tg_draft_close(struct telegram *t)
 {
-	while (t->lives)
-		live_free(t->lives);
+	while (!LIST_EMPTY(&t->lives))
+		live_free(LIST_FIRST(&t->lives));
 }

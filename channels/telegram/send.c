@@ -20,7 +20,7 @@ enum upload {
 	AS_VOICE,
 };
 struct tg_job {
-	struct tg_job *next;
+	TAILQ_ENTRY(tg_job) link;
 	struct telegram *t;
 	struct tg_call *call; /* NULL = waits for its time */
 	int64_t id;
@@ -40,12 +40,7 @@ static void start(struct tg_job *j);
 
 static void job_free(struct tg_job *j)
 {
-	struct tg_job **p = &j->t->jobs;
-
-	while (*p && *p != j)
-		p = &(*p)->next;
-	if (*p)
-		*p = j->next;
+	TAILQ_REMOVE(&j->t->jobs, j, link);
 	tg_cancel(j->call);
 	free(j->body);
 	free(j->emoji);
@@ -292,10 +287,10 @@ void tg_send_run(struct telegram *t)
 
 	if (t->due)
 		timer_stop(t->due);
-	for (struct tg_job *j = t->jobs, *after; j; j = after) {
+	for (struct tg_job *j = TAILQ_FIRST(&t->jobs), *after; j; j = after) {
 		int64_t when = now;
 
-		after = j->next;
+		after = TAILQ_NEXT(j, link);
 		if (j->call || tg_draft_busy(t, j->chat, j->thread))
 			continue;
 		if (paced(j))
@@ -377,11 +372,11 @@ static enum upload upload_as(const char *mime)
 
 bool tg_send_adopt(struct telegram *t, const char *chat, const char *thread, const char *msg)
 {
-	struct tg_job *j = t->jobs;
+	struct tg_job *j = TAILQ_FIRST(&t->jobs);
 
 	while (j && (j->call || !j->answer || j->target[0] || !streq(j->chat, chat) ||
 		     !streq(j->thread, thread)))
-		j = j->next;
+		j = TAILQ_NEXT(j, link);
 	if (j)
 		str_copy(j->target, sizeof(j->target), msg);
 	return j;
@@ -395,7 +390,7 @@ static void on_due(void *ctx)
 int tg_send(struct channel *c, const struct outbound *o, struct err *e)
 {
 	struct telegram *t = c->priv;
-	struct tg_job *j = xcalloc(1, sizeof(*j)), **p = &t->jobs;
+	struct tg_job *j = xcalloc(1, sizeof(*j));
 
 	if (check(j, o, e) < 0) {
 		free(j);
@@ -421,9 +416,7 @@ int tg_send(struct channel *c, const struct outbound *o, struct err *e)
 	j->answer = o->kind == OUTBOUND_TEXT && !o->notice;
 	if (j->answer)
 		tg_draft_used(t, j->chat, j->thread);
-	while (*p)
-		p = &(*p)->next;
-	*p = j;
+	TAILQ_INSERT_TAIL(&t->jobs, j, link);
 	if (!t->due)
 		t->due = timer_new(c->loop, "telegram send", on_due, t);
 	timer_start(t->due, 0, 0);
@@ -432,6 +425,6 @@ int tg_send(struct channel *c, const struct outbound *o, struct err *e)
 
 void tg_send_close(struct telegram *t)
 {
-	while (t->jobs)
-		job_free(t->jobs);
+	while (!TAILQ_EMPTY(&t->jobs))
+		job_free(TAILQ_FIRST(&t->jobs));
 }

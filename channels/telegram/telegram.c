@@ -43,6 +43,7 @@ static int configure(struct yaml_node *section, const char *home, void **priv, s
 		free(t);
 		return 0;
 	}
+	TAILQ_INIT(&t->jobs);
 	t->poll_s = 50;
 	t->watchdog_ms = 150000;
 	t->retry_ms = 1000;
@@ -100,8 +101,8 @@ static void close_channel(struct channel *c)
 	tg_send_close(t);
 	tg_draft_close(t);
 	download_close(&t->fetches);
-	while (t->calls)
-		tg_cancel(t->calls);
+	while (!LIST_EMPTY(&t->calls))
+		tg_cancel(LIST_FIRST(&t->calls));
 	timer_free(t->due);
 	pace_free(&t->pace);
 	if (t->http)

@@ -5,6 +5,7 @@
  */
 #ifndef CHELA_CHANNELS_TELEGRAM_H
 #define CHELA_CHANNELS_TELEGRAM_H
+#include <sys/queue.h>
 #include "base/buf.h"
 #include "base/json.h"
 #include "base/redact.h"
@@ -180,13 +181,13 @@ struct telegram {
 	char token_file[PATH_CAP], api_url[512], ca_file[PATH_CAP];
 	struct secret token;
 	struct http_client *http;
-	struct tg_call *calls;
+	LIST_HEAD(, tg_call) calls;
 	struct tg_me me;
 	struct tg_poll poll;
-	struct tg_job *jobs;
+	TAILQ_HEAD(, tg_job) jobs;
 	struct timer *due;
 	struct pace pace;
-	struct tg_live *lives;
+	LIST_HEAD(, tg_live) lives;
 	int64_t draft_seq;
 	bool no_drafts; /* this server has no sendMessageDraft */
 	struct download *fetches;

@@ -13,7 +13,7 @@
 
 struct wa_out {
 	struct whatsapp *w;
-	struct wa_out *next;
+	LIST_ENTRY(wa_out) link;
 	int64_t id;
 	char key[33];
 	struct wa_req *req;
@@ -27,12 +27,7 @@ struct wa_out {
 
 static void out_free(struct wa_out *o)
 {
-	struct wa_out **p = &o->w->outs;
-
-	while (*p && *p != o)
-		p = &(*p)->next;
-	if (*p)
-		*p = o->next;
+	LIST_REMOVE(o, link);
 	wa_forget(o->req);
 	cleanup_close_p(&o->fd);
 	digest_free(o->digest);
@@ -162,13 +157,13 @@ static void hash_done(struct wa_out *o)
 static void on_hasher(void *ctx)
 {
 	struct whatsapp *w = ctx;
-	struct wa_out *o = w->outs;
+	struct wa_out *o = LIST_FIRST(&w->outs);
 	_cleanup_free_ uint8_t *p = NULL;
 	struct err e = ERR_INIT;
 	ssize_t n;
 
 	while (o && !o->digest)
-		o = o->next;
+		o = LIST_NEXT(o, link);
 	if (!o)
 		return;
 	timer_start(w->hasher, 0, 0);
@@ -242,13 +237,12 @@ int wa_send(struct channel *c, const struct outbound *m, struct err *e)
 	o->id = m->id;
 	o->fd = -1;
 	str_copy(o->key, sizeof(o->key), m->key);
+	LIST_INSERT_HEAD(&w->outs, o, link);
 	rc = m->kind == OUTBOUND_FILE ? start_file(o, m, e) : start_request(o, m, e);
 	if (rc < 0) {
 		out_free(o);
 		return -1;
 	}
-	o->next = w->outs;
-	w->outs = o;
 	return 0;
 }
 
@@ -259,7 +253,7 @@ void wa_send_open(struct whatsapp *w)
 
 void wa_send_close(struct whatsapp *w)
 {
-	while (w->outs)
-		out_free(w->outs);
+	while (!LIST_EMPTY(&w->outs))
+		out_free(LIST_FIRST(&w->outs));
 	timer_free(w->hasher);
 }

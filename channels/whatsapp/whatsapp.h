@@ -5,6 +5,7 @@
  */
 #ifndef CHELA_CHANNELS_WHATSAPP_H
 #define CHELA_CHANNELS_WHATSAPP_H
+#include <sys/queue.h>
 #include "base/buf.h"
 #include "base/json.h"
 #include "base/redact.h"
@@ -199,7 +200,7 @@ struct whatsapp {
 	bool first, ack_due; /* no event since the welcome */
 	struct turn_hook *hook;
 	/* sending, fetching, signs of life, linking */
-	struct wa_out *outs;
+	LIST_HEAD(, wa_out) outs;
 	struct timer *hasher;
 	struct download *ins;
 	struct wa_typing *typing;

@@ -347,6 +347,7 @@ static inline void world_open(struct world *w, void **state)
 	fclose(f);
 	assert_int_equal(chmod(path, 0600), 0);
 	w->t = xcalloc(1, sizeof(*w->t));
+	TAILQ_INIT(&w->t->jobs);
 	str_copy(w->t->token_file, PATH_CAP, path);
 	snprintf(w->t->api_url, sizeof(w->t->api_url), "http://127.0.0.1:%d", w->port);
 	w->t->poll_s = 50;
