@@ -16,6 +16,7 @@
 #include "base/zone.h"
 #include "router/inbox.h"
 #include "router/workspace.h"
+#include "runtime/sync.h"
 
 #define FOLDER	    "conversations"
 #define STEP_MS	    2
@@ -33,6 +34,9 @@ struct archive {
 	int dir, fd;
 	char leaf[32], name[ARCHIVE_NAME];
 	struct buf text; /* not written yet */
+	struct sync
+		*sync; /* a file that is whole, on its way to the disk: nothing goes on before */
+	bool all;      /* nothing more is to be written */
 	struct timer *step;
 };
 
@@ -201,16 +205,34 @@ static void archive_free(struct archive *a)
 	}
 	if (a->dir >= 0)
 		close(a->dir);
+	sync_cancel(a->sync);
 	zone_close(a->tz);
 	timer_free(a->step);
 	buf_free(&a->text);
 	free(a);
 }
 
-/* The file is whole: the agent may have it. */
+static void on_synced(void *ctx, const struct err *why)
+{
+	struct archive *a = ctx;
+
+	a->sync = NULL;
+	if (!why) {
+		timer_start(a->step, 0, 0);
+		return;
+	}
+	unlinkat(a->dir, a->leaf, 0);
+	log_warn("archive", "not written", "group=%s why=\"%s\"", a->g.name, why->msg);
+	archive_free(a);
+}
+
+/* The file is whole: the agent may have it. The store says that it is there once the disk has it. */
 static int publish(struct archive *a, struct err *e)
 {
 	if (workspace_give(a->fd, e) < 0)
+		return -1;
+	a->sync = sync_start(a->r->loop, a->fd, a->dir, on_synced, a, e);
+	if (!a->sync)
 		return -1;
 	log_info("archive", "written", "group=%s file=%s bytes=%lld", a->g.name, a->name,
 		 (long long)a->bytes);
@@ -249,11 +271,20 @@ static int read_some(struct archive *a, bool *done, struct err *e)
 	return 0;
 }
 
+static int write_some(struct archive *a, struct err *e)
+{
+	if (write_text(a, e) < 0)
+		return -1;
+	if (a->sync)
+		return 0;
+	if (read_some(a, &a->all, e) < 0 || (a->all && write_text(a, e) < 0))
+		return -1;
+	/* One that nothing came into goes again. */
+	return a->all && a->fd >= 0 && a->bytes ? publish(a, e) : 0;
+}
+
 static int finish(struct archive *a, struct err *e)
 {
-	/* One that nothing came into goes again. */
-	if (a->fd >= 0 && a->bytes && publish(a, e) < 0)
-		return -1;
 	prune(a->dir);
 	return store_archived_set(a->r->store, a->g.id, a->at, e);
 }
@@ -263,18 +294,12 @@ static void on_step(void *ctx)
 	struct archive *a = ctx;
 	struct router *r = a->r;
 	struct err e = ERR_INIT;
-	bool done = false;
+	bool done = a->all;
 	int rc;
 
 	if (r->fatal)
 		return;
-	rc = write_text(a, &e);
-	if (rc == 0)
-		rc = read_some(a, &done, &e);
-	if (rc == 0 && done)
-		rc = write_text(a, &e);
-	if (rc == 0 && done)
-		rc = finish(a, &e);
+	rc = done ? finish(a, &e) : write_some(a, &e);
 	if (rc < 0 && store_broken(r->store)) {
 		router_fatal(r, &e);
 		return;
@@ -283,7 +308,7 @@ static void on_step(void *ctx)
 		log_warn("archive", "not written", "group=%s why=\"%s\"", a->g.name, e.msg);
 	if (rc < 0 || done)
 		archive_free(a);
-	else
+	else if (!a->sync)
 		timer_start(a->step, STEP_MS, 0);
 }
 

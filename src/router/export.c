@@ -18,6 +18,7 @@
 #include "router/tasks.h"
 #include "router/impl.h"
 #include "runtime/proc.h"
+#include "runtime/sync.h"
 #include "store/people.h"
 
 #define STEP_MS	     2
@@ -37,6 +38,8 @@ struct export
 	struct buf text;
 	struct timer *step, *limit;
 	struct proc *tar;
+	struct sync *sync;
+	int64_t bytes;
 };
 
 /* --- the end ------------------------------------------------------------------------------ */
@@ -63,6 +66,7 @@ static void export_free(struct export *x)
 	timer_free(x->step);
 	timer_free(x->limit);
 	proc_free(x->tar);
+	sync_cancel(x->sync);
 	buf_free(&x->text);
 	free(x->folder);
 	free(x->work);
@@ -87,34 +91,44 @@ static void over(struct export *x, int64_t bytes, const struct err *why)
 
 /* --- packing ------------------------------------------------------------------------------ */
 
-static int keep(struct export *x, int64_t *bytes, struct err *e)
+static void on_synced(void *ctx, const struct err *why)
+{
+	struct export *x = ctx;
+
+	x->sync = NULL;
+	if (why)
+		unlink(x->path);
+	over(x, why ? 0 : x->bytes, why);
+}
+
+/* Nobody is told of it before the disk has it: what it holds may be removed then. */
+static int keep(struct export *x, struct err *e)
 {
 	_cleanup_close_ int fd = open(x->part, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	_cleanup_close_ int folder = open(x->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct stat st;
 
-	if (fd < 0 || fstat(fd, &st) < 0)
+	if (fd < 0 || folder < 0 || fstat(fd, &st) < 0)
 		return err_sys(e, errno, "cannot look at the export");
-	*bytes = st.st_size;
-	/* The page cache has it; a crash of the machine before it is on the disk costs an export that can be made again. */
+	x->bytes = st.st_size;
 	if (link(x->part, x->path) < 0)
 		return err_sys(e, errno, "cannot name the export %s", x->path);
-	return 0;
+	x->sync = sync_start(x->r->loop, fd, folder, on_synced, x, e);
+	return x->sync ? 0 : -1;
 }
 
 static void on_tar(void *ctx, int code, int signo)
 {
 	struct export *x = ctx;
 	struct err e = ERR_INIT;
-	int64_t bytes = 0;
 
+	timer_stop(x->limit);
 	/* 1: a file has changed while it was read; the agent may be at work. */
 	if (signo || code > 1)
 		err_set(&e, E_IO, signo ? "tar was stopped: it took too long" : "tar failed (%d)",
 			code);
-	else if (keep(x, &bytes, &e) == 0) {
-		over(x, bytes, NULL);
+	else if (keep(x, &e) == 0)
 		return;
-	}
 	over(x, 0, &e);
 }
 
