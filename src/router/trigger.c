@@ -38,6 +38,17 @@ static bool matches(struct intake *in)
 	return yes;
 }
 
+/* Its draft stands there already, though nothing of it is in the history yet. */
+static bool answers_there(const struct intake *in)
+{
+	for (const struct session *s = map_get(&in->r->by_group, in->group.id); s;
+	     s = s->next_of_group) {
+		if (s->turn_id && s->chat_id == in->chat.id && streq(s->thread, in->m->thread))
+			return true;
+	}
+	return false;
+}
+
 int trigger_wakes(struct intake *in, enum wake *out, struct err *e)
 {
 	const struct inbound *m = in->m;
@@ -53,7 +64,8 @@ int trigger_wakes(struct intake *in, enum wake *out, struct err *e)
 	/* Who has spoken in a thread is in the conversation there; a topic is a room, not a conversation. */
 	if (*out != WAKE_NO || !in->set->sticky || !m->thread[0] || (in->c->ops->caps & CHAN_ROOMS))
 		return 0;
-	if (store_spoke_in(in->r->store, in->chat.id, m->thread, &spoke, e) < 0)
+	spoke = answers_there(in);
+	if (!spoke && store_spoke_in(in->r->store, in->chat.id, m->thread, &spoke, e) < 0)
 		return -1;
 	*out = spoke ? WAKE_STICKY : WAKE_NO;
 	return 0;

@@ -273,6 +273,26 @@ static void a_thread_sticks_unless_told(void **state)
 	assert_int_not_equal(row(h, take(m)).state, MSG_CONTEXT);
 }
 
+/* Its draft may stand in the thread long before the answer does: a reply to that is meant for it, in that thread alone. */
+static void a_thread_sticks_while_the_answer_grows(void **state)
+{
+	struct house *h = plat_house(state);
+	struct inbound m = from("ann", "1", "in a thread");
+
+	m.thread = "t1";
+	m.addressed = true;
+	take(m);
+	await(h, &h->n_lines, 1);
+	m = from("ann", "2", "and in short");
+	m.thread = "t2";
+	assert_int_equal(row(h, take(m)).state, MSG_CONTEXT);
+	m.id = "3";
+	m.thread = "t1";
+	take(m);
+	await(h, &h->n_lines, 2);
+	assert_text_has(h->boxes[0]->lines[1].text, "and in short");
+}
+
 /* --- clocks and names --------------------------------------------------------------------- */
 
 static void the_agent_is_told_the_facts(void **state)
@@ -368,6 +388,7 @@ int main(void)
 		T(words_wake_as_whole_words),
 		T(an_expression_wakes_and_a_slow_one_does_not),
 		T(a_thread_sticks_unless_told),
+		T(a_thread_sticks_while_the_answer_grows),
 		T(the_agent_is_told_the_facts),
 		T(a_new_group_has_a_memory_to_begin_with),
 	};
