@@ -108,7 +108,8 @@ test('what WhatsApp refuses, and what becomes of a broken connection', async (t)
 	assert.deepEqual([broken.code, broken.unsure], ['timeout', true]);
 	const off = (await c.ask('send', send, 'e6')).error;
 	assert.deepEqual([off.code, off.retryable, off.unsure], ['offline', true, undefined]);
-	assert.ok(off.retry_ms >= 0);
+	const again = (f) => f.event?.type === 'state' && f.event.state === 'connecting';
+	assert.ok(off.retry_ms >= 0 || c.inbox.items.some(again)); // nothing is left to wait once it tries
 	r.wa.autoAck = true;
 	await r.wa.sockets.take();
 	r.wa.up();

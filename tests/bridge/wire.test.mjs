@@ -32,6 +32,8 @@ test('hello: token, version, form, time', async (t) => {
 		const error = await turnedAway(c, code, close);
 		if (code === 'bad_version') assert.deepEqual(error.versions, [1]);
 	}
+	await r.bridge.kill();
+	await r.start({ CHELA_WA_PACE: '2' });
 	const silent = await r.client();
 	await silent.opened;
 	await turnedAway(silent, 'hello_timeout', 4001);
@@ -44,8 +46,6 @@ test('an Origin is refused, another path too, and too many who say nothing', asy
 	});
 	await assert.rejects((await r.client({ headers: { Origin: 'null' } })).opened, { status: 403 });
 	await assert.rejects((await r.client({ url: '/other' })).opened, { status: 404 });
-	await r.bridge.kill();
-	await r.start({ CHELA_WA_SPEED: '1' }); // they stay for 5 s
 	for (let i = 0; i < 8; i++) await (await r.client()).opened;
 	await assert.rejects((await r.client()).opened, { status: 503 });
 });
@@ -116,7 +116,7 @@ test('frames of a welcomed client: odd ones end the connection, odd requests are
 });
 
 test('a client that has fallen silent is cut off', async (t) => {
-	const r = await rig(t, { linked: false });
+	const r = await rig(t, { linked: false, env: { CHELA_WA_PACE: '50' } });
 	const c = await r.join();
 	c.ws.pong = () => {}; // as if the line were dead
 	c.ws._receiver.removeAllListeners('ping');

@@ -95,6 +95,7 @@ async function main() {
 	const standIn = process.env.CHELA_WA_SOCKET;
 	const socket = await import(standIn ?? './socket.mjs');
 	const speed = standIn ? Number(process.env.CHELA_WA_SPEED ?? 1) : 1;
+	const pace = standIn ? Number(process.env.CHELA_WA_PACE ?? 1) : 1; // of the wire's own waits
 
 	let session;
 	let wire;
@@ -136,7 +137,7 @@ async function main() {
 			state: session.told(),
 			...(session.told().me && { me: session.told().me }),
 		}),
-		...(standIn && { helloMs: 5000 / speed, pingMs: 15000 / speed, idleMs: 45000 / speed }),
+		...(standIn && { helloMs: 5000 / Math.min(pace, 2), pingMs: 15000 / pace, idleMs: 45000 / pace }),
 	});
 	let ending = false;
 	const stop = async (why) => {

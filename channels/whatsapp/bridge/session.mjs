@@ -110,7 +110,7 @@ export class Session {
 			text,
 			retry_ms: retryMs && Math.round(retryMs),
 		});
-		this.tell(this.told());
+		this.tell({ ...this.told(), ...(retryMs !== undefined && { retry_ms: retryMs }) });
 	}
 
 	start() {
