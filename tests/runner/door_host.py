@@ -134,6 +134,8 @@ class Host:
                 SettingCodes.MAX_HEADER_LIST_SIZE: 4096,
             }
         )
+        # h2 looks at this once a read: the acknowledgement and a large frame may come in the same one
+        self.conn.max_inbound_frame_size = FRAME
         self.conn.increment_flow_control_window(CONN_WINDOW - 65535)
         self.pump(lambda: 1 in self.streams and "max_frame" in self.settings)
 
@@ -182,7 +184,7 @@ class Host:
         self.tx_broken = True
         return self.wait()
 
-    def wait(self, timeout=10):
+    def wait(self, timeout=60):
         self.rx_on = True
         self.pump(lambda: self.rx_eof and self.err_eof, timeout)
         return self.proc.wait(timeout)
@@ -198,7 +200,7 @@ class Host:
 
     # -- the loop
 
-    def pump(self, until, timeout=10.0):
+    def pump(self, until, timeout=60.0):
         """Move everything until `until()` holds."""
         deadline = time.monotonic() + timeout
         while True:
