@@ -26,6 +26,7 @@ void attach_arm(struct attach *a)
 void attach_job_free(struct job *j)
 {
 	timer_free(j->timer);
+	sync_cancel(j->sync);
 	transcript_free(j->hearing);
 	attach_drop(&j->file, true);
 	free((char *)j->f.name);
@@ -52,6 +53,7 @@ void attach_job_done(struct job *j, enum file_state state, const char *note)
 
 	if (j->timer)
 		timer_stop(j->timer);
+	sync_cancel(steal_ptr(&j->sync));
 	attach_drop(&j->file, state != FILE_SAVED);
 	j->state = JOB_DONE;
 	j->f.state = state;
@@ -81,10 +83,21 @@ static void job_failed(struct job *j, const struct err *why)
 	timer_start(j->timer, 1000LL << (2 * (j->tries - 1)), 0);
 }
 
+static void on_synced(void *ctx, const struct err *why)
+{
+	struct job *j = ctx;
+
+	j->sync = NULL;
+	if (why)
+		job_failed(j, why);
+	else
+		attach_job_done(j, FILE_SAVED, j->f.note);
+}
+
+/* Once the store says that it is saved, nobody fetches it again: so it must be on the disk by then. */
 static void publish(struct job *j, const char *note)
 {
 	_cleanup_free_ char *path = xasprintf("inbox/%s", j->leaf);
-	_cleanup_free_ char *kept = xstrdup(note);
 	const char *proved;
 	struct err e = ERR_INIT;
 
@@ -98,7 +111,11 @@ static void publish(struct job *j, const char *note)
 	}
 	set_text(&j->f.path, path);
 	set_text(&j->f.mime, attach_better_type(j->f.mime, proved));
-	attach_job_done(j, FILE_SAVED, kept);
+	set_text(&j->f.note, note);
+	j->state = JOB_SYNCING;
+	j->sync = sync_start(j->w->a->r->loop, j->file.fd, j->file.dir, on_synced, j, &e);
+	if (!j->sync)
+		job_failed(j, &e);
 }
 
 static void on_words(void *ctx, const char *text, const struct err *why)

@@ -3,6 +3,7 @@
 #ifndef CHELA_ROUTER_ATTACH_H
 #define CHELA_ROUTER_ATTACH_H
 #include "router/inbox.h"
+#include "runtime/sync.h"
 
 enum job_state {
 	JOB_QUEUED,
@@ -10,6 +11,7 @@ enum job_state {
 	JOB_RUNNING, /* in the channel's hands */
 	JOB_SPOKEN,  /* there, and its words are to be found */
 	JOB_HEARING, /* they are being found */
+	JOB_SYNCING, /* whole; the disk has it soon */
 	JOB_DONE
 };
 
@@ -24,6 +26,7 @@ struct job {
 	struct saved_file file;
 	struct timer *timer; /* limit, or pause */
 	struct transcript *hearing;
+	struct sync *sync;
 };
 
 /* One message that waits for files. */
