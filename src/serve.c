@@ -243,8 +243,10 @@ static int rounds(struct supervisor *s)
 	if (s->starts.began_ms)
 		starts_crash(&s->starts, clock_wall(&clock_system), set->crash_max,
 			     "killed, or the machine stopped");
-	/* Who waits for readiness is a person: that start is made at once. */
-	wait = s->ready_fd >= 0 ? 0 : starts_wait_ms(&s->starts, set->crash_wait_ms);
+	/* Who waits for readiness, or has typed this, is a person: that start is made at once. */
+	wait = s->ready_fd >= 0 || isatty(STDIN_FILENO)
+		       ? 0
+		       : starts_wait_ms(&s->starts, set->crash_wait_ms);
 	for (;; wait = starts_wait_ms(&s->starts, set->crash_wait_ms)) {
 		if (!bide(s, wait))
 			return 0;

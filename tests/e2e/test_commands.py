@@ -239,6 +239,22 @@ def test_bad_config_names_place_and_fix(tmp_path, text, words):
     assert line_of(run_cli(home, "doctor"), "config").startswith("BAD")
 
 
+def test_a_person_who_mends_a_setting_is_not_made_to_wait(tmp_path):
+    """Starts that fail are spaced, but for somebody at a terminal."""
+    home = make_home(tmp_path, {"model": {"key_file": "secrets/none"}, "serve": {"crash_max": 5, "crash_wait": "30s"}})
+    ours, theirs = os.openpty()
+    try:
+        for _ in range(8):  # the seventh would wait for 30 s
+            done = subprocess.run([servers.BINARY, "--home", str(home), "serve"], stdin=theirs, capture_output=True, text=True,
+                                  env=servers.environment(), timeout=25, check=False)
+            assert done.returncode == 1 and "secrets/none" in done.stderr and "died too often" not in done.stderr, done.stderr
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    done = run_cli(home, "doctor")
+    assert "starts are spaced" in line_of(done, "starts"), done.stdout
+
+
 def test_doctor_looks_at_the_groups_policies(sandboxes, tmp_path):
     home = make_home(tmp_path)
     (home / "config/groups").mkdir()
