@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 """Servers for the tests, and why they may be skipped: no engine, or no image. Nothing else skips."""
-import os
 import pathlib
 import sys
 
@@ -12,11 +11,7 @@ sys.path.insert(0, str(HERE.parent / "fakes"))
 
 import engine  # noqa: E402
 import server as servers  # noqa: E402
-
-RUNTIMES = ("runc", "runsc")
-# for tests with a server of their own; the long run (make e2e) takes both
-OWN_RUNTIMES = (os.environ.get("CHELA_RUNTIMES")
-                or ("runc runsc" if os.environ.get("CHELA_LONG") else "runc")).split()
+from server import OWN_RUNTIMES, RUNTIMES  # noqa: E402
 
 
 def pytest_configure(config):

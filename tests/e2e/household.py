@@ -207,9 +207,9 @@ class Household:
         return self.people[group, role]
 
     def cli(self, *words):
-        done = self.server.cli(*words)
-        assert done.returncode == 0, f"chela {' '.join(words)}: {done.stderr}"
-        return done.stdout
+        status, said = self.server.order(*words)
+        assert status == 0, f"chela {' '.join(words)}: {said}"
+        return said
 
     # -- what is said and answered: as the store has it, for platforms take only one message a second in a chat
 

@@ -173,7 +173,7 @@ def decided(state, role):
 
 def no_grant(h, f):
     f["from"], f["to"] = ("flat", "project") if f["person"] else ("project", "club")
-    h.server.cli("grants", "remove", f["from"], "send_message", f["to"])
+    h.server.order("grants", "remove", f["from"], "send_message", f["to"])
 
 
 def grant(h, f):
@@ -188,12 +188,12 @@ def granted(want):
 
 def without_skill(h, f):
     f["skill"], f["to"] = "research", "flat" if f["person"] else "project"
-    h.server.cli("skills", "disable", f["skill"], f["to"])
+    h.server.order("skills", "disable", f["skill"], f["to"])
 
 
 def with_skill(h, f):
     f["skill"], f["to"] = "formatting", "flat" if f["person"] else "project"
-    h.server.cli("skills", "enable", f["skill"], f["to"])
+    h.server.order("skills", "enable", f["skill"], f["to"])
 
 
 def skilled(want):

@@ -4,12 +4,14 @@
 Owns: starting it, waiting for readiness, ending it, and proof that nothing is left behind.
 Must never: use the home of another server, or leave a container or a process.
 """
+import json
 import os
 import pathlib
 import re
 import select
 import shutil
 import signal
+import socket
 import sqlite3
 import subprocess
 import threading
@@ -26,6 +28,10 @@ LOCK = os.environ.get("CHELA_IMAGE_LOCK", str(ROOT / "build/image/image.lock"))
 # the caller's own keys and settings must not decide what is tested
 KEYS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN",
         "ANTHROPIC_BASE_URL", "CHELA_HOME", "CHELA_CONFIG")
+RUNTIMES = ("runc", "runsc")
+# for what does not depend on the kernel that is under an agent; the long run (make e2e) takes both
+OWN_RUNTIMES = (os.environ.get("CHELA_RUNTIMES")
+                or ("runc runsc" if os.environ.get("CHELA_LONG") else "runc")).split()
 READY = re.compile(r'comp=serve msg="ready"')
 
 
@@ -256,6 +262,20 @@ class Server:
         c = Console(self, group, since)
         self.consoles.append(c)
         return c
+
+    def order(self, *words):
+        """A command as the program sends it to a server, without a process for each: (exit status, what is said)."""
+        said = []
+        with socket.socket(socket.AF_UNIX) as s, s.makefile("rb") as answers:
+            s.settimeout(60)
+            s.connect(str(self.home / "control.sock"))
+            s.sendall(json.dumps({"op": "command", "argv": words}).encode() + b"\n")
+            for event in map(json.loads, answers):
+                if event["ev"] == "end":
+                    return event["status"], "\n".join(said)
+                assert event["ev"] in ("hello", "line"), event
+                said += [event["text"]] if event["ev"] == "line" else []
+        raise AssertionError(f"no end of {words}\n{self.log()}")
 
     def cli(self, *words, stdin="", timeout=60, env=None):
         """Runs a command of the program against this home."""

@@ -83,7 +83,7 @@ class Terminal:
     def line(self, text):
         self.type(text + "\r")
 
-    def ended(self, timeout=20):
+    def ended(self, timeout=40):
         """The exit status."""
         status = self.popen.wait(timeout)
         self.reader.join(5)

@@ -33,7 +33,7 @@ def calm(house):
 
 @pytest.fixture(scope="module")
 def table(house):
-    return json.loads(house.cli("help", "--json"))
+    return json.loads(house.server.cli("help", "--json").stdout)
 
 
 def where(group):

@@ -89,7 +89,7 @@ def test_private_drafts_grow_and_the_answer_is_one(telegram):
 def test_a_draft_in_a_group_becomes_the_answer(telegram):
     _, ours = answer(telegram, WORK, "hello", "hello", mention=True)
     mark = newest(telegram, WORK)
-    telegram.inject(do="message", chat=WORK, text="!slow 500 20", reply_to=ours["id"])
+    telegram.inject(do="message", chat=WORK, text="!slow 200 20", reply_to=ours["id"])
     grown = telegram.wait(chat=WORK, since=mark, timeout=60, **FROM_BOT)[0]
     done = telegram.wait(chat=WORK, since=mark, timeout=60, regex=r"\b20\b", **FROM_BOT)
     assert [m["id"] for m in done] == [grown["id"]]
@@ -125,7 +125,7 @@ def test_a_lost_answer_is_never_sent_twice_in_silence(telegram, house):
 
 
 def test_conflicts_and_lost_polls_lose_nothing(telegram):
-    for n, order in enumerate(({"do": "conflict", "count": 3}, {"do": "drop"}, {"do": "webhook"},
+    for n, order in enumerate(({"do": "conflict", "count": 2}, {"do": "drop"}, {"do": "webhook"},
                                {"do": "redeliver", "count": 5}, {"do": "shuffle", "count": 3},
                                {"do": "gap", "count": 1000})):
         telegram.call("wire", **order)

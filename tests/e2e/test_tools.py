@@ -9,6 +9,7 @@ import re
 import platforms
 import pytest
 from platforms import FROM_BOT, closed, newest
+from server import OWN_RUNTIMES
 
 CAROL, WORK = "1001", "-1003001"
 
@@ -61,7 +62,7 @@ def test_a_question_on_the_console_is_answered_by_a_number(warm, chat):
     assert warm.rows("SELECT state FROM messages WHERE platform_id = ?", said) == [(3,)]
 
 
-@pytest.mark.parametrize("runtime", ["runc"], indirect=True, scope="session")
+@pytest.mark.parametrize("runtime", OWN_RUNTIMES, indirect=True, scope="session")
 def test_a_question_that_nobody_answers_times_out(chat):
     text = chat.ask('!tool mcp__chela__ask_user {"question": "Anyone?", "options": ["a", "b"],'
                     ' "timeout_s": 10}')
@@ -73,7 +74,7 @@ def test_a_stop_ends_a_question(chat):
     asked = chat.say('!tool mcp__chela__ask_user {"question": "Wait?", "options": ["a", "b"]}')
     chat.wait_message("Reply with a number.", 60, mark)
     chat.stop()
-    assert "Stopped." in chat.failure(asked, 15)
+    assert "Stopped." in chat.failure(asked, 40)
     assert "echo: 1" in chat.ask("1")
 
 

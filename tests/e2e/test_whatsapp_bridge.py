@@ -140,7 +140,7 @@ def test_the_server_is_killed_and_the_bridge_with_it(house):
         house.wa.message(ANN, f"line {n:02d}")
     house.wa.settle()
     house.server.kill()
-    assert handle.ended(15), "the bridge outlived the server"
+    assert handle.ended(30), "the bridge outlived the server"
     handle.close()
     house.server.start()
     house.wa.wait_sent(ANN, "line 39")
