@@ -13,6 +13,7 @@
 #include "router/agent.h"
 #include "router/people.h"
 #include "router/router.h"
+#include "runtime/sync.h"
 
 #define OUT_ARGS_MAX ((size_t)16 << 10) /* bytes of an outbox row's arguments */
 /* Stands before what may have arrived already, where the platform cannot say. */
@@ -326,8 +327,8 @@ int spool_open(struct router *r, struct err *e) must_check;
 void spool_close(struct router *r);
 /* An empty file of ours that will hold `size` bytes; *path (the caller frees) is absolute. E_LIMIT when the spool is full. spool_release gives it up. */
 int spool_make(struct router *r, int64_t size, char **path, int *fd, struct err *e) must_check;
-/* Its name is durable from now on; its bytes are the caller's to sync. */
-int spool_keep(struct router *r, struct err *e) must_check;
+/* A file of the folder that was written to the end: fn hears when the disk has it, and its name. */
+struct sync *spool_keep(struct router *r, int fd, sync_fn *fn, void *ctx, struct err *e) must_check;
 /* A file that was to be sent is not needed any more. */
 void spool_release(struct router *r, const char *path);
 

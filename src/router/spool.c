@@ -109,13 +109,14 @@ int spool_make(struct router *r, int64_t size, char **path, int *fd, struct err 
 	return 0;
 }
 
-int spool_keep(struct router *r, struct err *e)
+struct sync *spool_keep(struct router *r, int fd, sync_fn *fn, void *ctx, struct err *e)
 {
-	_cleanup_close_ int fd = open(r->spool, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_close_ int folder = open(r->spool, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	if (fd < 0 || fsync(fd) < 0)
-		return err_sys(e, errno, "cannot sync the folder %s", r->spool);
-	return 0;
+	if (folder >= 0)
+		return sync_start(r->loop, fd, folder, fn, ctx, e);
+	err_sys(e, errno, "cannot open the folder %s", r->spool);
+	return NULL;
 }
 
 void spool_release(struct router *r, const char *path)

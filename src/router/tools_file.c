@@ -14,7 +14,7 @@
 #include "router/format.h"
 #include "router/tools.h"
 
-#define PIECE	    ((size_t)256 << 10) /* copied and synced in one turn of the loop */
+#define PIECE	    ((size_t)256 << 10) /* copied in one turn of the loop */
 #define CAPTION_MAX 1000		/* units of rendered text: the least of the platforms */
 
 struct sending {
@@ -22,6 +22,7 @@ struct sending {
 	struct session *s;
 	struct mcp_call *call;
 	struct timer *step;
+	struct sync *sync;
 	int in, out;
 	char *path; /* in the spool; NULL = not made yet */
 	char *name;
@@ -47,6 +48,7 @@ static void sending_free(struct sending *f)
 	if (f->path)
 		spool_release(f->s->r, f->path);
 	timer_free(f->step);
+	sync_cancel(f->sync);
 	free(f->path);
 	free(f->name);
 	free(f->caption);
@@ -215,7 +217,7 @@ static void post(struct sending *f)
 	mcp_reply_text(c, reply, false);
 }
 
-/* One piece, synced at once: a whole file at the end would hold up the loop. */
+/* One piece. */
 static int copy_piece(struct sending *f, struct err *e)
 {
 	size_t left = (size_t)(f->size - f->done), want = left < PIECE ? left : PIECE;
@@ -233,10 +235,22 @@ static int copy_piece(struct sending *f, struct err *e)
 			return err_sys(e, w < 0 ? errno : EIO, "the file cannot be copied");
 		at += w;
 	}
-	if (fdatasync(f->out) < 0)
-		return err_sys(e, errno, "the copy cannot be synced");
 	f->done += n;
 	return 0;
+}
+
+/* Only now may the outbox name it. */
+static void on_kept(void *ctx, const struct err *why)
+{
+	struct sending *f = ctx;
+
+	f->sync = NULL;
+	if (f->turn_id != f->s->turn_id)
+		give_up(f, "the turn is over");
+	else if (why)
+		give_up(f, why->msg);
+	else
+		post(f);
 }
 
 static void step(void *ctx)
@@ -250,10 +264,10 @@ static void step(void *ctx)
 		give_up(f, e.msg);
 	} else if (f->done < f->size) {
 		timer_start(f->step, 0, 0);
-	} else if (spool_keep(f->s->r, &e) < 0) {
-		give_up(f, e.msg);
 	} else {
-		post(f);
+		f->sync = spool_keep(f->s->r, f->out, on_kept, f, &e);
+		if (!f->sync)
+			give_up(f, e.msg);
 	}
 }
 
