@@ -144,9 +144,8 @@ int store_chat_newest(struct store *st, const char *channel, chat_newest_fn *fn,
 	static const char sql[] =
 		"SELECT c.platform_id, coalesce(m.platform_id, ''), coalesce(m.sent_ms, 0)"
 		" FROM chats c JOIN group_chats gc ON gc.chat_id = c.id"
-		" LEFT JOIN messages m ON m.id = (SELECT n.id FROM messages n"
-		"  WHERE n.chat_id = c.id AND n.dir = 0 AND substr(n.platform_id, 1, 6) <> '" MSG_EVENT
-		"' ORDER BY n.id DESC LIMIT 1) WHERE c.channel = ?1 ORDER BY c.id";
+		" LEFT JOIN messages m ON m.id = " NEWEST_SAID(
+			"c.id") " WHERE c.channel = ?1 ORDER BY c.id";
 	_cleanup_stmt_ sqlite3_stmt *s = sql_read(st, sql, ARGS(channel), e);
 	const char *platform_id, *last_id;
 	int64_t last_ms;

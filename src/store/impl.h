@@ -74,6 +74,13 @@ int store_index_later(struct store *st, size_t text_len, struct err *e) must_che
 int store_index_batch(struct store *st, struct err *e) must_check;
 
 /* schema.c */
+/* The id of the newest that a person said in a chat, 0 = none: of those that the search does not have yet, else as the table said has it. */
+#define INDEXED_UP_TO "(SELECT coalesce(max(id), 0) FROM messages_fts_docsize)"
+#define IS_SAID	      "dir = 0 AND substr(platform_id, 1, 6) <> '" MSG_EVENT "'"
+#define NEWEST_SAID(chat)                                                                          \
+	"coalesce((SELECT max(id) FROM messages WHERE chat_id = " chat " AND id > " INDEXED_UP_TO  \
+	" AND " IS_SAID "),"                                                                       \
+	" (SELECT message_id FROM said WHERE chat_id = " chat "), 0)"
 /* The words of the partial index messages_open, for what asks for state 1 or 2. */
 #define MSG_OPEN "state IN (1, 2) AND state"
 int store_migrate(struct store *st, const char *file, struct err *e) must_check;

@@ -2,17 +2,18 @@
 /* What senders.c and people.c share: keeping the identities of a person and the people themselves in step. */
 #ifndef CHELA_STORE_PEOPLE_IMPL_H
 #define CHELA_STORE_PEOPLE_IMPL_H
+#include "store/impl.h"
 #include "store/people.h"
 
 /* Of the chat c: the id of the sender who is alone with us in it, 0 = it is no direct chat, or nobody knows yet. */
-#define CHAT_PEER                                                                                   \
-	"iif(c.direct, coalesce((SELECT s.id FROM senders s WHERE s.channel = c.channel"            \
-	" AND s.platform_id = c.platform_id), (SELECT min(s.id) FROM senders s"                     \
-	" WHERE s.channel = c.channel AND s.alt = c.platform_id AND s.alt <> ''),"                  \
-	" (SELECT m.sender_id FROM messages m WHERE m.chat_id = c.id AND m.dir = 0"                 \
-	" AND substr(m.platform_id, 1, 6) <> 'event:' ORDER BY m.id DESC LIMIT 1),"                 \
-	" (SELECT a.sender_id FROM approvals a WHERE a.chat_id = c.id ORDER BY a.id DESC LIMIT 1)," \
-	" 0), 0)"
+#define CHAT_PEER                                                                                                   \
+	"iif(c.direct, coalesce((SELECT s.id FROM senders s WHERE s.channel = c.channel"                            \
+	" AND s.platform_id = c.platform_id), (SELECT min(s.id) FROM senders s"                                     \
+	" WHERE s.channel = c.channel AND s.alt = c.platform_id AND s.alt <> ''),"                                  \
+	" (SELECT m.sender_id FROM messages m WHERE m.id = " NEWEST_SAID(                                           \
+		"c.id") "),"                                                                                        \
+			" (SELECT a.sender_id FROM approvals a WHERE a.chat_id = c.id ORDER BY a.id DESC LIMIT 1)," \
+			" 0), 0)"
 
 struct twin {
 	int64_t id, person_id;

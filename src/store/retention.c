@@ -38,10 +38,8 @@ static const struct statements statements[RETAINED_COUNT] = {
 				       "  WHERE l.chat_id = messages.chat_id)"
 				       " OR id < (SELECT max(n.id) FROM messages n"
 				       "  WHERE n.chat_id = messages.chat_id)"
-				       " AND id IS NOT (SELECT n.id FROM messages n"
-				       "  WHERE n.chat_id = messages.chat_id AND n.dir = 0"
-				       "  AND substr(n.platform_id, 1, 6) <> '" MSG_EVENT "'"
-				       "  ORDER BY n.id DESC LIMIT 1))"
+				       " AND id IS NOT (SELECT s.message_id FROM said s"
+				       "  WHERE s.chat_id = messages.chat_id))"
 				       " AND NOT EXISTS (SELECT 1 FROM outbox o"
 				       "  WHERE o.message_id = messages.id)"
 				       " AND NOT EXISTS (SELECT 1 FROM task_runs r"
@@ -124,6 +122,9 @@ int store_retain(struct store *st, struct retain_bite *b, struct err *e)
 	int64_t last;
 
 	b->more = false;
+	/* The table said is as new as the index is. */
+	if (b->what == RETAINED_MESSAGES && store_index(st, e) < 0)
+		return -1;
 	if (find_end(st, b, &last, &young, e) < 0 || (last && tell_gone(st, b, last, e) < 0) ||
 	    drop_days(st, b, e) < 0)
 		return -1;

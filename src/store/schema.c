@@ -266,7 +266,15 @@ static const char *const steps[] = {
 	"DROP INDEX messages_waiting; DROP INDEX messages_leased; DROP INDEX turns_open;"
 	"ALTER TABLE senders ADD COLUMN heard INTEGER NOT NULL DEFAULT 0;"
 	"UPDATE senders SET heard = 1 WHERE EXISTS (SELECT 1 FROM messages m WHERE m.sender_id = senders.id);"
-	"DROP INDEX messages_by_sender;",
+	"DROP INDEX messages_by_sender;"
+	/* The newest that a person said in a chat, of those messages that the search has; it is kept up with that (search.c) */
+	"CREATE TABLE said ("
+	" chat_id INTEGER PRIMARY KEY REFERENCES chats(id) ON DELETE CASCADE,"
+	" message_id INTEGER NOT NULL) STRICT;"
+	"INSERT INTO said SELECT chat_id, max(id) FROM messages WHERE dir = 0"
+	" AND substr(platform_id, 1, 6) <> 'event:'"
+	" AND id <= (SELECT coalesce(max(id), 0) FROM messages_fts_docsize) GROUP BY chat_id;"
+	"DROP INDEX messages_said;",
 };
 
 #define SCHEMA_VERSION ((int)ARRAY_LEN(steps))

@@ -3,7 +3,8 @@
  * Full-text search and its index. The index is brought up to date in batches: when a turn ends, when much
  * has come, and before each search; so a message on its way to the agent does not pay for it (it
  * was a third of the work, and half of the bytes to be synced). What is indexed is read from the index itself (its
- * highest row), so there is no second record that could disagree.
+ * highest row), so there is no second record that could disagree. With it goes what
+ * a person said last in each chat.
  */
 #include "store/impl.h"
 #include <ctype.h>
@@ -21,9 +22,14 @@ int store_index(struct store *st, struct err *e)
 		"INSERT INTO messages_fts(rowid, text) SELECT id, text FROM messages"
 		" WHERE id > (SELECT coalesce(max(id), 0) FROM messages_fts_docsize) ORDER BY id";
 
+	static const char said[] =
+		"INSERT INTO said(chat_id, message_id) SELECT chat_id, max(id) FROM messages"
+		" WHERE id > " INDEXED_UP_TO " AND " IS_SAID " GROUP BY chat_id"
+		" ON CONFLICT DO UPDATE SET message_id = excluded.message_id";
+
 	if (!st->unindexed)
 		return 0;
-	if (sql_run(st, sql, NULL, e) < 0)
+	if (sql_run(st, said, NULL, e) < 0 || sql_run(st, sql, NULL, e) < 0)
 		return -1;
 	st->unindexed = 0;
 	return 0;

@@ -219,6 +219,40 @@ static void test_strangers_have_a_bound(void **state)
 	assert_int_equal(n, 10);
 	assert_err(store_sender_find(r->st, "wa", "s0", &(int64_t){0}, &e), &e, E_GONE, "wa:s0");
 	assert_ok(store_sender_find(r->st, "wa", "s29", &(int64_t){0}, &e), &e);
+	/* Nor do the rows grow: one that was given up is the next stranger's, with nothing of the old one. */
+	commit(r);
+	assert_in_range(peek(r, "SELECT count(*) FROM senders"), 10, 12);
+	assert_int_equal(peek(r, "SELECT count(*) FROM senders WHERE channel = ''"
+				 " AND refused + seen_ms + heard = 0 AND name || alt = ''"),
+			 peek(r, "SELECT count(*) FROM senders") - 10);
+}
+
+/* Who was ever let in is not given up: messages name that row. */
+static void test_who_was_heard_is_no_stranger_to_give_up(void **state)
+{
+	struct rig *r = *state;
+	struct err e = ERR_INIT;
+	int64_t heard = sender(r, "guest", ""), id;
+	char name[24];
+	bool dup;
+	const struct msg_new m = {.chat_id = r->chat.id,
+				  .group_id = r->g.id,
+				  .sender_id = heard,
+				  .session = "",
+				  .thread = "",
+				  .platform_id = "1",
+				  .text = "hi",
+				  .text_len = 2};
+
+	assert_ok(store_message_in(r->st, &m, &id, &dup, &e), &e);
+	assert_ok(store_sender_refused(r->st, heard, 1, 10, &e), &e);
+	for (int i = 0; i < 30; i++) {
+		snprintf(name, sizeof(name), "s%d", i);
+		r->clk = clock_fixed(2000000 + i);
+		assert_ok(store_sender_refused(r->st, sender(r, name, ""), 1, 10, &e), &e);
+	}
+	assert_ok(store_sender_find(r->st, "wa", "guest", &id, &e), &e);
+	assert_int_equal(id, heard);
 }
 
 /* --- approvals ---------------------------------------------------------------------------- */
@@ -356,6 +390,7 @@ int main(void)
 		cmocka_unit_test(test_role_words),
 		T(test_owners_are_counted_once),
 		T(test_strangers_have_a_bound),
+		T(test_who_was_heard_is_no_stranger_to_give_up),
 		T(test_an_approval_is_decided_once),
 		T(test_held_messages),
 		T(test_old_approvals_expire),

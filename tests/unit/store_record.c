@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Sums over usage by day and by group, and the record of what was asked for. */
+/* What is kept beside the rows so that it need not be counted: usage by day and by group, what a person said last; and the record of what was asked for. */
 #include "store_rig.h"
 #include "store/impl.h"
 #include "store/people.h"
@@ -159,9 +159,72 @@ static void the_newest_of_the_record_in_order(void **state)
 				   "1004 Ann chat  \"act 4\" 1\n");
 }
 
+static void put_newest(void *ctx, const char *chat, const char *last_id, int64_t last_ms)
+{
+	(void)chat;
+	(void)last_ms;
+	buf_puts(ctx, last_id);
+}
+
+/* What the platform is asked to go on from; and how much was looked at for that. */
+static int64_t assert_newest(struct rig *r, const char *id)
+{
+	_cleanup_(buf_free) struct buf b = {0};
+	struct err e = ERR_INIT;
+
+	steps(r);
+	assert_ok(store_chat_newest(r->st, r->chat.channel, put_newest, &b, &e), &e);
+	assert_string_equal(b.p ? b.p : "", id);
+	return steps(r);
+}
+
+static void found(void *ctx, const struct msg_row *m)
+{
+	(void)m;
+	++*(int *)ctx;
+}
+
+/* Whether the search has them yet or not, however much was said by us since, after a restart too. */
+static void what_a_person_said_last(void **state)
+{
+	struct rig *r = *state;
+	struct err e = ERR_INIT;
+	struct msg_new event = {.chat_id = r->chat.id,
+				.group_id = r->g.id,
+				.session = "",
+				.thread = "",
+				.platform_id = MSG_EVENT "x",
+				.text = "x",
+				.text_len = 1};
+	int64_t id, few;
+	bool dup;
+	int n = 0;
+
+	assert_ok(store_chat_link(r->st, r->chat.id, r->g.id, &e), &e);
+	assert_newest(r, "");
+	put_in(r);
+	assert_newest(r, "m1");
+	assert_ok(store_search(r->st, r->g.id, "m1", 9, found, &n, &e), &e);
+	few = assert_newest(r, "m1");
+	for (int i = 0; i < 600; i++)
+		put_out(r, "a task's words");
+	assert_ok(store_message_in(r->st, &event, &id, &dup, &e), &e);
+	assert_ok(store_search(r->st, r->g.id, "m1", 9, found, &n, &e), &e);
+	assert_in_range(assert_newest(r, "m1"), 1, few + 10);
+	put_in(r);
+	assert_newest(r, "m2");
+	commit(r);
+	rig_reopen(r);
+	assert_newest(r, "m2");
+	assert_ok(store_search(r->st, r->g.id, "m2", 9, found, &n, &e), &e);
+	assert_newest(r, "m2");
+	assert_int_equal(n, 3);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(what_a_person_said_last, setup, teardown),
 		cmocka_unit_test_setup_teardown(usage_by_day_and_group, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_month_is_read_by_its_days, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_cost_that_comes_first_is_counted, setup,

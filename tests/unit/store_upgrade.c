@@ -113,6 +113,8 @@ static void all_of_it_is_there(void **state)
 	assert_int_equal(peek(r, "SELECT count(*) FROM outbox WHERE state = 0 AND key = 'k'"), 1);
 	assert_int_equal(peek(r, "SELECT count(*) FROM files"), 1);
 	assert_int_equal(peek(r, "SELECT input + output FROM usage"), 3);
+	assert_int_equal(peek(r, "SELECT message_id FROM said WHERE chat_id = 1"), 1);
+	assert_int_equal(peek(r, "SELECT heard FROM senders WHERE id = 1"), 1);
 	assert_int_equal(peek(r, "SELECT turns * 1000 + calls * 100 + output * 10 + cache_write"
 				 " FROM usage_days WHERE day = 0 AND group_id = 2"),
 			 1124);
