@@ -10,7 +10,11 @@ from server import cli
 from upstream import Upstream
 
 
-@pytest.fixture(params=("runc", "runsc"), scope="module")
+# sets of skills are the server's; only how they are mounted is the kernel's
+OWN = pytest.mark.parametrize("house", servers.OWN_RUNTIMES, indirect=True, scope="module")
+
+
+@pytest.fixture(params=servers.RUNTIMES, scope="module")
 def house(request, sandboxes, tmp_path_factory):
     """The fake of the model's API behind it, whose record shows what the agent tells the model."""
     if request.param not in engine.runtimes():
@@ -66,6 +70,7 @@ def test_none_can_be_changed(house):
     assert "formatting schedules welcome\n" in said and " ro" in said.split("/skills/", 1)[1], said
 
 
+@OWN
 def test_another_one_is_given_by_command(house):
     chat = house.console("kin")
     chat.ask("warm up")
@@ -83,6 +88,7 @@ def test_another_one_is_given_by_command(house):
     assert "skills/nope" in cli(house, "skills", "enable", "nope", "kin", status=1)
 
 
+@OWN
 def test_one_of_ours_that_was_changed_can_be_taken_back(house):
     path = house.home / "skills/formatting/SKILL.md"
     ours = path.read_text("utf-8")
@@ -96,6 +102,7 @@ def test_one_of_ours_that_was_changed_can_be_taken_back(house):
     assert "already" in cli(house, "skills", "reset", "formatting", status=2)
 
 
+@OWN
 def test_a_folder_of_ones_own(house):
     """What an operator puts there: found, used, and told of when it changes; a link in it is refused."""
     own = house.home / "skills" / "garden"

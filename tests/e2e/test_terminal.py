@@ -125,7 +125,7 @@ def test_ctrl_c_of_one_who_came_later(open_terminal, server):
     mark = t.mark()
     t.type("\x03")
     t.expect("Stopped.", since=mark)
-    assert not other.settled(uid, 15)
+    assert not other.settled(uid, 40)
     other.close()
     server.consoles.remove(other)
 
@@ -184,7 +184,7 @@ def test_hang_up(open_terminal, server):
     t = open_terminal()
     t.prompt()
     t.hang_up()
-    t.popen.wait(10)
+    t.popen.wait(30)
     assert server.popen.poll() is None
 
 
@@ -197,7 +197,7 @@ def test_hang_up_that_is_ignored(open_terminal):
     finally:
         signal.signal(signal.SIGHUP, before)
     t.hang_up()
-    t.popen.wait(10)
+    t.popen.wait(30)
 
 
 def test_hang_up_of_a_chat_with_its_own_server(sandboxes, tmp_path):
@@ -210,9 +210,9 @@ def test_hang_up_of_a_chat_with_its_own_server(sandboxes, tmp_path):
         held = procs.open_all(procs.below(t.popen.pid))
         assert len(held) == 3
         t.hang_up()
-        t.popen.wait(10)
+        t.popen.wait(30)
         for h in held:
-            assert h.ended(15)
+            assert h.ended(30)
             h.close()
     finally:
         t.close()

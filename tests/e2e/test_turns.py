@@ -92,7 +92,7 @@ def test_stop_ends_the_turn_with_a_notice(shared):
         uid = chat.say(text)
         chat.wait_event("progress", 60, said, lambda e, k=kind: e["kind"] == k)
         chat.stop()
-        assert "Stopped." in chat.failure(uid, 15)
+        assert "Stopped." in chat.failure(uid, 40)
         assert "echo: next" in chat.ask("next")
     assert not shared.log_lines("sandbox started", mark), "the sandbox need not die for a stop"
 
@@ -105,7 +105,7 @@ def test_stop_ends_follow_ups_too(shared):
         chat.stored(uid)
     chat.stop()
     for uid in [first, *later]:
-        assert not chat.settled(uid, 20), chat.said[uid]
+        assert not chat.settled(uid, 40), chat.said[uid]
     chat.sync()
     assert not any("echo: later" in t for t in chat.outs(after))
     assert sum("Stopped." in t for t in chat.outs(after)) == 1
@@ -125,7 +125,7 @@ def test_stop_before_the_sandbox_is_there(server):
         uid = chat.say("too early")
         chat.stored(uid)
         chat.stop()
-        assert "stopped before it began" in chat.failure(uid, 15)
+        assert "stopped before it began" in chat.failure(uid, 40)
     finally:
         os.kill(server.warden, signal.SIGCONT)
     assert "echo: later" in chat.ask("later")
