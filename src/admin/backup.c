@@ -175,12 +175,9 @@ static int tidy(struct backup *b, int rc, struct err *e)
 	if (b->run >= 0 && b->stage[0] && tree_remove(b->run, b->stage, &budget, &why) < 0 &&
 	    rc == 0)
 		rc = err_set(e, E_IO, "the backup is made, but %s", why.msg);
-	for (size_t i = 0; i < 3; i++) {
-		int fd = (int[]){b->out, b->run, b->home}[i];
-
-		if (fd >= 0)
-			close(fd);
-	}
+	cleanup_close_p(&b->out);
+	cleanup_close_p(&b->run);
+	cleanup_close_p(&b->home);
 	return rc;
 }
 
@@ -208,13 +205,10 @@ int cmd_backup(const struct cli *c)
 	b.file = words.argv[0];
 	if (cli_config(c, false, &b.cfg, &e) < 0)
 		return cli_fail(&e);
-	rc = make_stage(&b, &e);
-	if (rc == 0)
-		rc = copy_database(&b, &e);
-	if (rc == 0)
-		rc = write_archive(&b, &a, &e);
-	if (rc == 0)
-		rc = publish(&b, &a, &e);
+	rc = make_stage(&b, &e) < 0 || copy_database(&b, &e) < 0 || write_archive(&b, &a, &e) < 0 ||
+			     publish(&b, &a, &e) < 0
+		     ? -1
+		     : 0;
 	if (rc == 0)
 		leave_note(&b);
 	if (tidy(&b, rc, &e) < 0)

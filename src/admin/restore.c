@@ -197,29 +197,22 @@ int cmd_restore(const struct cli *c)
 	struct restore r = {.dir = -1, .lock = -1};
 	struct err e = ERR_INIT, why = ERR_INIT;
 	size_t budget = SIZE_MAX;
-	int rc;
+	bool ok;
 
 	if (c->argc != 1 || c->argv[0][0] == '-') {
 		fprintf(stderr, "usage: chela restore FILE.tar.gz\n");
 		return 2;
 	}
-	rc = open_home(&r, c->home, &e);
-	if (rc == 0)
-		rc = unpack(&r, c->argv[0], &e);
-	if (rc == 0)
-		rc = check(&r, &e);
-	if (rc == 0)
-		rc = swap(&r, &e);
+	ok = open_home(&r, c->home, &e) == 0 && unpack(&r, c->argv[0], &e) == 0 &&
+	     check(&r, &e) == 0 && swap(&r, &e) == 0;
 	if (r.fresh[0] && tree_remove(r.dir, r.fresh, &budget, &why) < 0)
 		fprintf(stderr, "chela: %s\n", why.msg);
-	if (rc == 0)
+	if (ok)
 		tell(&r, c->argv[0]);
 	free(r.info.about);
-	if (r.lock >= 0)
-		close(r.lock);
-	if (r.dir >= 0)
-		close(r.dir);
-	if (rc == 0)
+	cleanup_close_p(&r.lock);
+	cleanup_close_p(&r.dir);
+	if (ok)
 		return 0;
 	if (!r.torn)
 		err_wrap(&e, "restoring (nothing was changed)");
