@@ -256,7 +256,7 @@ def test_why_walks_the_decision(house):
     assert "strangers is ask" in why
     why = cli(server, "people", "why", f"telegram:{FAMILY}", f"telegram:{ALICE}")
     assert "everywhere: owner; so: owner." in why and "the trigger is mention" in why
-    assert "no such chat" in cli(server, "people", "why", "telegram:1", "telegram:1", status=1)
+    assert "no chat \"telegram:1\" was seen" in cli(server, "people", "why", "telegram:1", "telegram:1", status=1)
 
 
 def test_strangers_are_listed_with_their_count(house):

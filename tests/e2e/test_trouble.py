@@ -67,9 +67,8 @@ def test_container_killed_in_a_turn(make_server):
     chat = server.console()
     chat.ask("warm up")
     uid = hold_turn(server, chat)
-    cid = server.container()["Id"]
+    cid, mark = server.container()["Id"], server.bus.mark()
     engine.kill(cid)
-    mark = server.bus.mark()
     chat.wait_event("progress", 60, mark, lambda e: e["kind"] == "tool")
     assert server.container()["Id"] != cid
     open_gate(server)
@@ -84,8 +83,9 @@ def test_killed_each_time_fails_with_a_reason(make_server):
     chat = server.console()
     chat.ask("warm up")
     uid = hold_turn(server, chat)
+    mark = server.bus.mark()
     engine.kill(server.container()["Id"])
-    chat.wait_event("progress", 60, server.bus.mark(), lambda e: e["kind"] == "tool")
+    chat.wait_event("progress", 60, mark, lambda e: e["kind"] == "tool")
     engine.kill(server.container()["Id"])
     text = chat.failure(uid)
     assert "could not answer" in text and "killed by signal 9 from outside" in text
