@@ -75,7 +75,7 @@ static void await_at_least(struct house *h, const int *count, int want)
 {
 	h->count = count;
 	h->want = want;
-	timer_start(h->dog, 60000, 0);
+	timer_start(h->dog, 110000, 0);
 	loop_defer(h->l, "await", nothing, h);
 	loop_run(h->l);
 	assert_null(h->count);
@@ -195,7 +195,7 @@ static maybe_unused int house_setup(void **state)
 	h->dog = timer_new(h->l, "dog", house_bark, h);
 	timer_start(h->dog, 60000, 0);
 	h->hook = loop_on_turn_end(h->l, "await", house_turn, h);
-	snprintf(h->dir, sizeof(h->dir), "/tmp/router-unit-XXXXXX");
+	snprintf(h->dir, sizeof(h->dir), "%s/router-unit-XXXXXX", unit_tmp());
 	assert_non_null(mkdtemp(h->dir));
 	snprintf(h->file, sizeof(h->file), "%s/db", h->dir);
 	h->cfg = (struct config){

@@ -28,7 +28,7 @@ static int fix_setup(void **state)
 	f->l = loop_new(&e);
 	assert_non_null(f->l);
 	f->dog = timer_new(f->l, "watchdog", fix_bark, f);
-	timer_start(f->dog, 30000, 0);
+	timer_start(f->dog, 110000, 0);
 	snprintf(f->dir, sizeof(f->dir), "/tmp/chela-unit-XXXXXX");
 	assert_non_null(mkdtemp(f->dir));
 	*state = f;

@@ -42,7 +42,7 @@ static maybe_unused int setup(void **state)
 	struct err e = ERR_INIT;
 
 	*state = r;
-	snprintf(r->dir, sizeof(r->dir), "/tmp/store-unit-XXXXXX");
+	snprintf(r->dir, sizeof(r->dir), "%s/store-unit-XXXXXX", unit_tmp());
 	assert_non_null(mkdtemp(r->dir));
 	snprintf(r->file, sizeof(r->file), "%s/db", r->dir);
 	r->clk = clock_fixed(1000000);
