@@ -22,6 +22,14 @@ GVISOR_POLICY = {**POLICY, "pids": 40}
 PIDS = {"runc": POLICY["pids"], "runsc": 10 * GVISOR_POLICY["pids"] + 256}
 
 
+def content(path):
+    """What a file holds, or nothing when it, or the process that it is of, has just gone."""
+    try:
+        return pathlib.Path(path).read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
+
+
 def add_group(server, name):
     """A second group, while the server is down: no command makes one yet."""
     db = sqlite3.connect(server.home / "chela.db", timeout=10)

@@ -2,7 +2,7 @@
 """The gateway lets nothing out but the model API's own paths, and no key in."""
 import http.server
 import json
-import pathlib
+import os
 import re
 import socket
 import threading
@@ -10,6 +10,7 @@ import threading
 import engine
 import procs
 import server as servers
+from attacker import content
 
 CANARY = "held-by-the-door"  # what the agent gets for a key: it has to be found by the same search
 
@@ -56,13 +57,13 @@ def test_no_key_inside(target):
     if target.runtime == "runc":  # gVisor has no /proc/PID/mem to read
         assert "mem" in got["canary"], got
     assert target.key not in json.dumps(target.container())
-    held = [str(p) for p in target.server.home.rglob("*")
-            if p.is_file() and target.key.encode() in p.read_bytes()]
+    held = [p for top, _, names in os.walk(target.server.home) for p in (f"{top}/{name}" for name in names)
+            if os.path.isfile(p) and target.key.encode() in content(p)]
     assert held == []
     pid = target.container()["State"]["Pid"]
-    for p in [pid, *procs.below(pid)]:
-        for what in ("environ", "cmdline"):
-            assert target.key.encode() not in pathlib.Path(f"/proc/{p}/{what}").read_bytes(), p
+    seen = {(p, what): content(f"/proc/{p}/{what}") for p in [pid, *procs.below(pid)] for what in ("environ", "cmdline")}
+    assert any(seen.values()), "nothing of a process could be read"
+    assert not [where for where, text in seen.items() if target.key.encode() in text]
 
 
 class Mirror(http.server.BaseHTTPRequestHandler):

@@ -86,7 +86,7 @@ for method in ("POST", "PUT", "DELETE", "OPTIONS"):
 
 
 def ask(data, half_close=True):
-    with socket.create_connection(("127.0.0.1", 2435), timeout=10) as s:
+    with socket.create_connection(("127.0.0.1", 2435), timeout=40) as s:
         s.sendall(data)
         if half_close:
             try:
