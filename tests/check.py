@@ -31,10 +31,9 @@ def unit(variant, *options):
 # Tests with sandboxes wait more than they work: so many processes share the machine, a file each.
 BESIDE = 3
 # The files that take longest come first, so that no process works on alone at the end.
-LONGEST = ("tests/e2e/test_household.py", "tests/e2e/test_operating.py", "tests/e2e/test_turns.py",
-           "tests/attack/test_rogue.py", "tests/mcp_conformance/test_conformance.py",
-           "tests/bridge/test_bridge.py", "tests/e2e/test_trouble.py",
-           "tests/schedule/test_slots.py", "tests/format/test_format.py")
+LONGEST = ("tests/attack/test_rogue.py", "tests/e2e/test_household.py",
+           "tests/attack/test_tasks_attack.py", "tests/e2e/test_chaos_channels.py",
+           "tests/e2e/test_trouble.py", "tests/attack/test_limits_attack.py")
 
 
 def result(file):

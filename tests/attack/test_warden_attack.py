@@ -98,6 +98,7 @@ def test_planted_links_lead_nowhere(target):
     server = target.server
     chat = target.chat()
     chat.ask("warm up")
+    target.chat("kin").ask("warm up")  # its folder is looked at
     bait = server.home / "bait"
     bait.mkdir(exist_ok=True)
     (bait / "file").write_text("untouched", "utf-8")

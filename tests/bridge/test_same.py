@@ -26,6 +26,10 @@ TOKEN = "a-token-of-the-tests-0123456789"
 ANN, ANN_LID = "4915110000001@s.whatsapp.net", "100000000000001@lid"
 CARL = "100000000000003@lid"
 FAMILY = "120363000000000001@g.us"
+GROUP = {"id": FAMILY, "subject": "Family", "participants": [
+    {"id": ANN_LID, "lid": ANN_LID, "phoneNumber": ANN, "admin": "admin"},
+    {"id": "100000000000002@lid", "lid": "100000000000002@lid",
+     "phoneNumber": "4915110000002@s.whatsapp.net", "admin": None}]}
 ME = {"id": "4915119999999:7@s.whatsapp.net", "lid": "199999999999999:7@lid", "name": "Chela"}
 DATA = bytes(range(256)) * 1000
 REF = hashlib.sha256(DATA).hexdigest()
@@ -66,11 +70,7 @@ class Driver:
         self.say({"emit": [name, data]})
 
     def called(self, o):
-        people = [{"id": ANN_LID, "lid": ANN_LID, "phoneNumber": ANN, "admin": "admin"},
-                  {"id": "100000000000002@lid", "lid": "100000000000002@lid",
-                   "phoneNumber": "4915110000002@s.whatsapp.net", "admin": None}]
-        family = {"id": FAMILY, "subject": "Family", "participants": people}
-        result = {"groupFetchAllParticipating": {FAMILY: family}, "groupMetadata": family}.get(
+        result = {"groupFetchAllParticipating": {FAMILY: GROUP}, "groupMetadata": GROUP}.get(
             o["name"])
         self.say({"done": o["call"], "result": result})
         if o["name"] == "sendMessage":
@@ -78,7 +78,9 @@ class Driver:
                                                                "t": "1790000000"}}]})
 
     async def settle(self):
-        """The names of the people, which the fake knows by itself."""
+        """The names of the group and the people, which the fake knows by itself. (The bridge asks for
+        its groups too, but the answer may come after the first message.)"""
+        self.emit("groups.upsert", [GROUP])
         self.emit("contacts.update", [
             {"id": ANN, "notify": "Ann"}, {"id": "4915110000002@s.whatsapp.net", "notify": "Bob"},
             {"id": CARL, "notify": "Carl"}])

@@ -19,6 +19,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 
 VALGRIND = ["valgrind", "-q", "--leak-check=full", "--show-leak-kinds=definite,possible",
             "--errors-for-leak-kinds=definite,possible", "--track-fds=no", "--error-exitcode=99"]
@@ -40,7 +41,8 @@ def clean_signals():
 
 
 def run(program, wrap):
-    """Returns (name, passed, failed, skipped, output to show)."""
+    """Returns (name, seconds, passed, failed, skipped, output to show)."""
+    began = time.monotonic()
     env = dict(os.environ, CMOCKA_MESSAGE_OUTPUT="TAP", TZ="UTC",
                ASAN_OPTIONS="detect_leaks=1:abort_on_error=0",
                UBSAN_OPTIONS="print_stacktrace=1")
@@ -75,7 +77,8 @@ def run(program, wrap):
     if broken or (code != 0 and failed == 0):
         failed += 1
         text += f"\n{program.name}: exit status {code}, {planned} tests planned\n"
-    return program.name, passed, failed, skipped, text if failed else ""
+    seconds = time.monotonic() - began
+    return program.name, seconds, passed, failed, skipped, text if failed else ""
 
 
 def main():
@@ -93,11 +96,11 @@ def main():
     total = [0, 0, 0]
     wrap = VALGRIND if args.valgrind else []
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        for name, *counts, text in pool.map(lambda p: run(p, wrap), programs):
+        for name, seconds, *counts, text in pool.map(lambda p: run(p, wrap), programs):
             total = [a + b for a, b in zip(total, counts)]
             skipped = f", {counts[2]} skipped" if counts[2] else ""
             word = "FAIL" if counts[1] else "ok"
-            print(f"  {word:4} {name} ({counts[0]} passed{skipped})")
+            print(f"  {word:4} {name} ({counts[0]} passed{skipped}) in {seconds:.1f} s")
             if text:
                 print(text)
     if args.counts:
