@@ -270,14 +270,14 @@ static int role(struct command *c, struct err *e)
 	/* Neither a name nor a number that is from elsewhere. */
 	if (c->where == CMD_GROUP)
 		str_one_line(n.name, sizeof(n.name), c->argv[0]);
-	if (role == ROLE_NONE)
+	if (role == ROLE_NONE) {
 		reply_line(c->r, "%s (person %lld): the role %s%s is taken away.", n.name,
 			   (long long)id, g.id ? "in " : "that holds everywhere", g.name);
-	if (role == ROLE_NONE)
 		say_chat(c, id, &g);
-	else
+	} else {
 		reply_line(c->r, "%s (person %lld) is %s %s%s from now on.", n.name, (long long)id,
 			   role_word((enum role)role), g.id ? "in " : "everywhere", g.name);
+	}
 	return 0;
 }
 

@@ -5,8 +5,6 @@
  */
 #include "router_schedule_rig.h"
 
-#define KILLS 150
-
 static uint32_t seed;
 static uint32_t rnd(uint32_t n)
 {
@@ -185,6 +183,7 @@ static void no_storm_runs_a_slot_twice_or_loses_one(void **state)
 	struct house *h = *state;
 	struct err e = ERR_INIT;
 	struct account sum = {.rows = 0};
+	const int kills = under_valgrind() ? 40 : 150;
 	int devnull = open("/dev/null", O_WRONLY | O_CLOEXEC);
 
 	log_init(&(struct log_opts){.fd = devnull, .level = LOG_ERROR}); /* the killed complain */
@@ -194,7 +193,7 @@ static void no_storm_runs_a_slot_twice_or_loses_one(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(storm_tasks); i++)
 		task(h, storm_tasks[i][0], storm_tasks[i][1]);
 	look(h, "SELECT 1"); /* they are durable */
-	for (int life = 0; life < KILLS; life++)
+	for (int life = 0; life < kills; life++)
 		one_life(h);
 	settle_all(h);
 	log_init(&(struct log_opts){.fd = 2, .level = LOG_ERROR});
@@ -215,17 +214,16 @@ static void no_storm_runs_a_slot_twice_or_loses_one(void **state)
 			      "SELECT count(*) FROM task_runs r WHERE r.state IN (6, 7) AND EXISTS "
 			      "(SELECT 1 FROM messages m WHERE m.task_run_id = r.id)"),
 			 0);
-	assert_true(sum.rows > 300 && sum.missed > 50 && sum.skipped > 5);
-	print_message("%d kills: %lld runs, %lld slots missed, %lld skipped\n", KILLS,
+	assert_true(sum.rows > 2 * kills && sum.missed > kills / 3 && sum.skipped > kills / 30);
+	print_message("%d kills: %lld runs, %lld slots missed, %lld skipped\n", kills,
 		      (long long)sum.rows, (long long)sum.missed, (long long)sum.skipped);
 }
 
 /* --- ten thousand in one minute ----------------------------------------------------------- */
 
 #define GROUPS 50
-#define EACH   200
 
-static void fill(struct house *h)
+static void fill(struct house *h, int each)
 {
 	struct err e = ERR_INIT;
 
@@ -245,7 +243,7 @@ static void fill(struct house *h)
 		t.group_id = make_group(h, name);
 		assert_ok(store_chat_find(h->st, "console", name, &c, &e), &e);
 		t.chat_id = c.id;
-		for (int i = 0; i < EACH; i++) {
+		for (int i = 0; i < each; i++) {
 			char task_name[20];
 			int64_t id = 0;
 
@@ -264,6 +262,7 @@ static void ten_thousand_due_at_once_are_claimed_fairly(void **state)
 	struct house *h = *state;
 	struct timer *t;
 	struct pulse p = {h, 0};
+	const int each = under_valgrind() ? 40 : 200, all = GROUPS * each;
 	int64_t claims = 0, steps = 0, began;
 	const char *what = "";
 	int64_t longest;
@@ -272,7 +271,7 @@ static void ten_thousand_due_at_once_are_claimed_fairly(void **state)
 	h->cfg.max_live = 8;
 	rig_clock.fixed_ms = T0 - HOUR;
 	house_start(h);
-	fill(h);
+	fill(h, each);
 	rounds(h, 3);
 	rig_clock.fixed_ms = T0;
 	loop_longest_us(h->l, &what);
@@ -280,24 +279,23 @@ static void ten_thousand_due_at_once_are_claimed_fairly(void **state)
 	schedule_kick(h->router);
 	t = timer_new(h->l, "pulse", pulse_once, &p);
 	timer_start(t, 1, 1);
-	while (claims < GROUPS * EACH) {
+	while (claims < all) {
 		await_at_least(h, &p.n, p.n + 1);
 		schedule_counts(h->router, &claims, &steps);
 	}
 	longest = loop_longest_us(h->l, &what);
-	print_message(
-		"10000 tasks: claimed in %lld ms, %lld steps; longest call-back %lld us (%s)\n",
-		(long long)(clock_mono(&clock_system) - began) / 1000, (long long)steps,
-		(long long)longest, what);
+	print_message("%d tasks: claimed in %lld ms, %lld steps; longest call-back %lld us (%s)\n",
+		      all, (long long)(clock_mono(&clock_system) - began) / 1000, (long long)steps,
+		      (long long)longest, what);
 	rounds(h, 5);
 	timer_free(t);
 	/* None lost, none double. */
-	assert_int_equal(claims, GROUPS * EACH);
-	assert_int_equal(look(h, "SELECT count(*) FROM task_runs"), GROUPS * EACH);
-	assert_int_equal(look(h, "SELECT count(DISTINCT task_id) FROM task_runs"), GROUPS * EACH);
+	assert_int_equal(claims, all);
+	assert_int_equal(look(h, "SELECT count(*) FROM task_runs"), all);
+	assert_int_equal(look(h, "SELECT count(DISTINCT task_id) FROM task_runs"), all);
 	assert_int_equal(look(h, "SELECT count(*) FROM tasks WHERE due_ms <= 1795420800000"), 0);
 	/* In steps that leave the loop to others. */
-	assert_true(steps >= GROUPS * EACH / 100);
+	assert_true(steps >= all / 100);
 	/* Round the groups: among each 50 claims in a row there is one of each. */
 	assert_int_equal(look(h, "SELECT max(n) FROM (SELECT count(*) AS n FROM task_runs GROUP BY "
 				 "(id - 1) / 50, group_id)"),

@@ -118,7 +118,7 @@ static void out_of_descriptors(void **state)
 	struct timer *t;
 	struct listener *s;
 
-	if (getenv("LD_PRELOAD") && strstr(getenv("LD_PRELOAD"), "valgrind"))
+	if (under_valgrind())
 		skip(); /* it plays the limit itself: accepts, closes, and then says EMFILE */
 	s = listener_tcp(f->l, "tcp", &port, on_accept, &x, &e);
 	assert_non_null(s);

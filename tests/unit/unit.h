@@ -28,6 +28,14 @@ static __attribute__((unused)) const char *unit_tmp(void)
 	return roomy && access("/dev/shm", W_OK | X_OK) == 0 ? "/dev/shm" : "/tmp";
 }
 
+/* Under valgrind a test takes thirty times as long: what is only repeated may be repeated less there. */
+static __attribute__((unused)) bool under_valgrind(void)
+{
+	const char *with = getenv("LD_PRELOAD");
+
+	return with && strstr(with, "valgrind");
+}
+
 /* A call that must work: shows the error's text when it does not. */
 #define assert_ok(call, e)                                                                         \
 	do {                                                                                       \
