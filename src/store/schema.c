@@ -247,8 +247,9 @@ static const char *const steps[] = {
 	"  WHERE m.chat_id = c.id AND m.dir = 0 AND m.sender_id IS NOT NULL)"
 	" AND NOT EXISTS (SELECT 1 FROM senders s WHERE s.channel = c.channel"
 	"  AND c.platform_id IN (s.platform_id, s.alt) AND s.person_id IS NOT NULL));"
-	/* A turn goes when no message names it any more */
+	/* A turn goes when no message and no row of the outbox names it any more */
 	"CREATE INDEX messages_by_turn ON messages(turn_id) WHERE turn_id IS NOT NULL;"
+	"CREATE INDEX outbox_by_turn ON outbox(turn_id) WHERE turn_id IS NOT NULL;"
 	/* Sums of usage, kept up with each call: a year is some hundred rows. day: since 1970, UTC, of a turn's first call */
 	"CREATE TABLE usage_days ("
 	" day INTEGER NOT NULL, group_id INTEGER NOT NULL REFERENCES groups(id),"

@@ -78,16 +78,6 @@ static void usage_by_day_and_group(void **state)
 	assert_int_equal(out.len, 0);
 }
 
-/* Steps of SQLite's machine since the last look, of all statements. */
-static int64_t steps(struct rig *r)
-{
-	int64_t n = 0;
-
-	for (sqlite3_stmt *s = NULL; (s = sqlite3_next_stmt(r->st->db, s));)
-		n += sqlite3_stmt_status(s, SQLITE_STMTSTATUS_VM_STEP, 1);
-	return n;
-}
-
 /* Whoever asks for a month waits for its days, not for its calls: the loop has 10 ms. */
 static void a_month_is_read_by_its_days(void **state)
 {

@@ -219,6 +219,26 @@ static void turns_go_when_nothing_names_them(void **state)
 	assert_int_equal(peek(r, "SELECT sum(id) FROM turns"), 2 + 3 + 4 + 5 + 7);
 }
 
+/* The outbox holds a month of answers: for each turn that goes it must not be read through, by us or for the foreign key. */
+static void a_turn_goes_without_a_look_at_the_whole_outbox(void **state)
+{
+	struct rig *r = *state;
+	struct err e = ERR_INIT;
+	struct retain_bite b = {.what = RETAINED_TURNS, .before_ms = 400 * DAY, .limit = 10};
+
+	put(r, MSG_ANSWERED);
+	commit(r);
+	run(r, "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 4000)"
+	       " INSERT INTO turns(id, group_id, started_ms, ended_ms) SELECT i, 1, 1, 2 FROM n;"
+	       "INSERT INTO outbox(chat_id, message_id, turn_id, kind)"
+	       " SELECT 1, 1, id, 0 FROM turns WHERE id > 10");
+	r->clk.fixed_ms = 500 * DAY;
+	steps(r);
+	assert_ok(store_retain(r->st, &b, &e), &e);
+	assert_int_equal(b.removed, 10);
+	assert_in_range(steps(r), 10, 2000);
+}
+
 static void decided_approvals_go_and_a_refused_chat_stays_refused(void **state)
 {
 	struct rig *r = *state;
@@ -266,6 +286,7 @@ int main(void)
 		TEST(the_outbox_lets_go_first),
 		TEST(runs_usage_and_the_record),
 		TEST(turns_go_when_nothing_names_them),
+		TEST(a_turn_goes_without_a_look_at_the_whole_outbox),
 		TEST(decided_approvals_go_and_a_refused_chat_stays_refused),
 		TEST(chats_of_no_group_go),
 		TEST(young_rows_end_it),

@@ -8,6 +8,7 @@
 #include <sqlite3.h>
 #include "base/buf.h"
 #include "base/str.h"
+#include "store/impl.h"
 #include "store/store.h"
 
 struct rig {
@@ -143,5 +144,15 @@ static maybe_unused void note_text(void *ctx, const struct msg_row *m)
 		assert_string_equal((b)->p ? (b)->p : "", want);                                   \
 		buf_reset(b);                                                                      \
 	} while (0)
+
+/* Steps of SQLite's machine since the last look, of all statements. */
+static maybe_unused int64_t steps(struct rig *r)
+{
+	int64_t n = 0;
+
+	for (sqlite3_stmt *s = NULL; (s = sqlite3_next_stmt(r->st->db, s));)
+		n += sqlite3_stmt_status(s, SQLITE_STMTSTATUS_VM_STEP, 1);
+	return n;
+}
 
 #endif
